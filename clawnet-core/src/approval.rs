@@ -1,0 +1,212 @@
+//! A question to the owner about one exact operation, and the one signed yes it can get.
+//!
+//! An approval is bound to the identity, the operation's digest, the policy epoch, the version of
+//! what it acts on, and an expiry. It is spent in the same append as the intent it permits. What
+//! the owner reads is made here, from the canonical bytes: an agent's description never gets near.
+use std::fmt::{self, Write as _};
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{
+    digest::Digest,
+    id::{AgentId, IdentityId, TicketId},
+    rule::RuleId,
+    time::Timestamp,
+};
+
+/// The canonical JSON of an operation, as it was judged, recorded and performed.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OperationText(Box<RawValue>);
+
+impl OperationText {
+    /// Takes canonical text; what is no JSON becomes `null`, which no operation encodes to.
+    pub(crate) fn new(text: &str) -> Self {
+        Self(RawValue::from_string(text.into()).unwrap_or_else(|_| RawValue::NULL.to_owned()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl PartialEq for OperationText {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for OperationText {}
+
+impl fmt::Debug for OperationText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The state of the resource an operation was judged against, where the endpoint can tell one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Version(Option<Digest>);
+
+impl Version {
+    /// There is nothing there yet.
+    #[must_use]
+    pub const fn absent() -> Self {
+        Self(None)
+    }
+
+    /// The state described by these parts, such as size, time and content digest.
+    #[must_use]
+    pub fn of(parts: &[&[u8]]) -> Self {
+        Self(Some(crate::digest::OPERATION.digest(parts)))
+    }
+}
+
+/// Content the owner may want to read before saying yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ContentRef {
+    /// Its BLAKE3 digest, under which [`Owner::content`](crate::Owner::content) finds it.
+    pub digest: Digest,
+    /// How many bytes it has.
+    pub size_bytes: u64,
+}
+
+/// What an agent gets instead of an effect: the owner was asked. Submit the same operation again
+/// after the yes, and it is judged afresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Ticket {
+    /// Which question.
+    pub id: TicketId,
+    /// When silence becomes a no.
+    pub expires: Timestamp,
+}
+
+/// One question to the owner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Question {
+    /// Which agent asks.
+    pub agent: AgentId,
+    /// Content to read before deciding, by digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentRef>,
+    /// The digest of kind and operation: what a yes is a yes to.
+    pub digest: Digest,
+    /// The policy epoch of the identity when it asked. A yes is void in any other.
+    pub epoch: u64,
+    /// When silence becomes a no.
+    pub expires: Timestamp,
+    /// For which identity.
+    pub identity: IdentityId,
+    /// The operation's kind.
+    pub kind: String,
+    /// The operation itself.
+    pub operation: OperationText,
+    /// The rules that ask.
+    pub rules: Vec<RuleId>,
+    /// The question's identifier.
+    pub ticket: TicketId,
+    /// What it would act on, as it stood. A yes is void for any other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+}
+
+impl Question {
+    /// The question as the owner reads it: the kind, then a line for every field of the operation,
+    /// with text quoted and escaped so that no value can pass for another line.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = format!("{} asks for {}\n", self.identity, self.kind);
+        match serde_json::from_str(self.operation.as_str()) {
+            Ok(serde_json::Value::Object(fields)) => {
+                for (name, value) in fields {
+                    render_field(&mut text, &name, &value);
+                }
+            }
+            Ok(value) => render_field(&mut text, "operation", &value),
+            Err(_) => text.push_str("  operation: unreadable, reject it\n"),
+        }
+        if let Some(version) = &self.version {
+            text.push_str(match version {
+                Version(None) => "  (there is nothing there yet)\n",
+                Version(Some(_)) => "  (valid only for what is there now)\n",
+            });
+        }
+        _ = write!(text, "  expires {}, digest {}", self.expires, self.digest);
+        text
+    }
+
+    /// What a yes to this question states.
+    pub(crate) fn approval(&self) -> Approval {
+        Approval {
+            digest: self.digest,
+            epoch: self.epoch,
+            expires: self.expires,
+            identity: self.identity,
+            ticket: self.ticket,
+            version: self.version.clone(),
+        }
+    }
+}
+
+/// What the owner signs when saying yes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Approval {
+    /// What exactly is approved: the digest of kind and canonical operation.
+    pub digest: Digest,
+    /// In which policy epoch of the identity.
+    pub epoch: u64,
+    /// Until when.
+    pub expires: Timestamp,
+    /// For whom.
+    pub identity: IdentityId,
+    /// In answer to which question.
+    pub ticket: TicketId,
+    /// For which state of what it acts on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+}
+
+fn render_field(text: &mut String, name: &str, value: &serde_json::Value) {
+    let name: String = name.chars().flat_map(char::escape_default).collect();
+    _ = if let serde_json::Value::String(word) = value {
+        // Printable text stays readable; controls, quotes and invisible marks are escaped.
+        let shown: String = word.chars().flat_map(char::escape_debug).collect();
+        writeln!(text, "  {name}: \"{shown}\"")
+    } else {
+        writeln!(text, "  {name}: {value}")
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_value_can_pass_for_another_line() {
+        let forged = r#"{"path":"fs:/a","note":"x\n  path: \"fs:/b\"\u202e"}"#;
+        let question = Question {
+            agent: AgentId::made_at(crate::id::OwnerId::of_key(&[0; 32]), 1, 0),
+            content: None,
+            digest: Digest::ZERO,
+            epoch: 0,
+            expires: Timestamp::default(),
+            identity: IdentityId::made_at(crate::id::OwnerId::of_key(&[0; 32]), 1, 0),
+            kind: "fs.write".into(),
+            operation: OperationText::new(forged),
+            rules: Vec::new(),
+            ticket: TicketId::made_at(crate::id::OwnerId::of_key(&[0; 32]), 1, 0),
+            version: Some(Version::absent()),
+        };
+        let text = question.render();
+        assert_eq!(text.lines().filter(|line| line.starts_with("  path:")).count(), 1, "{text}");
+        assert!(text.contains(r"\u{202e}") && text.contains("nothing there yet"), "{text}");
+    }
+}

@@ -1,0 +1,117 @@
+//! Stage one of the path: who asks.
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::{
+    denial::{Denial, DenyCode, Layer},
+    id::{AgentId, IdentityId, OwnerId},
+    ledger::Ledger,
+    scope::Scope,
+    store::StoreError,
+};
+
+/// Who acts: bound to one owner and one identity by the handle it acts through, never by anything
+/// an operation says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    owner: OwnerId,
+    identity: IdentityId,
+    agent: AgentId,
+}
+
+impl Caller {
+    /// The owner everything is done for.
+    #[must_use]
+    pub fn owner(&self) -> OwnerId {
+        self.owner
+    }
+
+    /// The identity it is done as.
+    #[must_use]
+    pub fn identity(&self) -> IdentityId {
+        self.identity
+    }
+
+    /// The agent that does it.
+    #[must_use]
+    pub fn agent(&self) -> AgentId {
+        self.agent
+    }
+}
+
+/// An agent's place at its kernel: who it is, and the scope it acted under last.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) ledger: Arc<Ledger>,
+    caller: Caller,
+    /// The scope, and the version of the policy it was taken at. Its own lock: agents do not wait
+    /// for each other.
+    scope: Mutex<Option<(u64, Arc<Scope>)>>,
+}
+
+impl Seat {
+    pub(crate) fn new(ledger: Arc<Ledger>, identity: IdentityId, agent: AgentId) -> Self {
+        let caller = Caller { owner: ledger.owner, identity, agent };
+        Self { ledger, caller, scope: Mutex::default() }
+    }
+
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+}
+
+/// Proof that an agent is bound to a live identity of this kernel, under the scope as it stands.
+///
+/// **Refuses** agents that were dismissed, identities that are frozen, retired or unknown, and
+/// everything while the kernel is frozen or its ledger cannot be written.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Bound<'s> {
+    seat: &'s Seat,
+    scope: Arc<Scope>,
+}
+
+impl<'s> Bound<'s> {
+    /// Looks the identity's scope up. Without a change of policy it costs two atomic reads.
+    pub(crate) fn prove(seat: &'s Seat) -> Result<Self, Unbound> {
+        let ledger = &*seat.ledger;
+        if let Some(error) = ledger.failure() {
+            return Err(Unbound::Ledger(error.clone()));
+        }
+        let version = ledger.version();
+        let mut known = seat.scope.lock().unwrap_or_else(PoisonError::into_inner);
+        let scope = match &*known {
+            Some((at, scope)) if *at == version => scope.clone(),
+            Some(_) | None => {
+                let mut inner = ledger.lock().map_err(Unbound::Ledger)?;
+                // Read under the lock that changes are made under: never newer than the scope.
+                let version = ledger.version();
+                if !inner.state.agents.contains_key(&seat.caller.agent) {
+                    return Err(Unbound::Denied(Denial::of(Layer::Identity, DenyCode::Foreign)));
+                }
+                let scope = inner.scope(seat.caller.identity);
+                *known = Some((version, scope.clone()));
+                scope
+            }
+        };
+        drop(known);
+        match &scope.barred {
+            Some(code) => Err(Unbound::Denied(Denial::of(Layer::Identity, code.clone()))),
+            None => Ok(Self { seat, scope }),
+        }
+    }
+
+    pub(crate) fn seat(&self) -> &'s Seat {
+        self.seat
+    }
+
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+}
+
+/// Why nobody is bound.
+#[derive(Debug)]
+pub(crate) enum Unbound {
+    Denied(Denial),
+    Ledger(StoreError),
+}

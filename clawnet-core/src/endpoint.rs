@@ -1,0 +1,273 @@
+//! Where effects happen: layer 2, and the one value that lets an endpoint act.
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::{Arc, OnceLock},
+    task::Poll,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    approval::Version,
+    bound::Caller,
+    denial::{Denial, DenyCode, Layer, shorten},
+    digest::Digest,
+    id::OwnerId,
+    ledger::{Entry, Ledger},
+    operation::{Code, Operation},
+    permit::Permit,
+    record::Recalled,
+};
+
+/// Where operations of type `O` are performed: a file node, a tool server, an outbox.
+///
+/// It is the second of two layers and must not trust the first: `admit` decides from the endpoint's
+/// own data, set by the owner by a separate act, and shares no matching code with the scope. An
+/// endpoint keeps what it acts on private, so that only an [`Authorized`] gets anything done.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not perform `{O}`",
+    label = "this endpoint does not serve the operation",
+    note = "submit the operation to an endpoint that implements `Endpoint<{O}>`"
+)]
+pub trait Endpoint<O: Operation>: Send + Sync {
+    /// Layer 2: whether the endpoint itself would do this, and what it acts on as it stands now.
+    /// Changes nothing. A panic denies.
+    fn admit(&self, operation: &O, caller: &Caller) -> Result<Admission, Denial>;
+
+    /// Performs the operation. Called once for each intent, after the intent is recorded; a panic
+    /// is a fault. Dropped half way, the intent is closed as interrupted.
+    fn perform(
+        &self,
+        task: Authorized<'_, O>,
+    ) -> impl Future<Output = Result<O::Output, Fault>> + Send;
+}
+
+/// What an endpoint remembers, for intents that a crash left without an outcome.
+pub trait Recall {
+    /// What became of the intent at this place of this owner's ledger.
+    fn recall(&self, owner: OwnerId, intent: u64) -> Recalled;
+}
+
+/// Layer 2's yes, and what it is a yes about.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admission {
+    version: Option<Version>,
+}
+
+impl Admission {
+    /// Yes, on the thing in this state. An approval is good for no other.
+    pub fn at(version: Version) -> Self {
+        Self { version: Some(version) }
+    }
+
+    /// Yes, and there is no state to tell.
+    pub fn unversioned() -> Self {
+        Self { version: None }
+    }
+}
+
+/// The effect was tried and failed. Governance had said yes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{code}: {what}")]
+pub struct Fault {
+    code: Code,
+    what: String,
+}
+
+impl Fault {
+    /// A failure with a code of the endpoint's own, in `snake_case`, and a sentence.
+    pub fn new(code: &'static str, what: impl Into<String>) -> Self {
+        Self { code: Code::new(code), what: shorten(what.into()) }
+    }
+
+    /// Why, for programs.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        self.code.as_str()
+    }
+
+    /// Why, for people.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    pub(crate) fn parts(&self) -> (Code, String) {
+        (self.code.clone(), self.what.clone())
+    }
+}
+
+/// An endpoint at its place in a kernel, under the name its records bear.
+pub struct Mount<E> {
+    name: Arc<str>,
+    endpoint: E,
+    ledger: Arc<Ledger>,
+}
+
+impl<E> Mount<E> {
+    pub(crate) fn new(name: &str, endpoint: E, ledger: Arc<Ledger>) -> Self {
+        Self { name: name.into(), endpoint, ledger }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn shared_name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// The endpoint, for what it offers besides performing operations.
+    pub fn endpoint(&self) -> &E {
+        &self.endpoint
+    }
+
+    pub(crate) fn is_of(&self, ledger: &Arc<Ledger>) -> bool {
+        Arc::ptr_eq(&self.ledger, ledger)
+    }
+
+    /// Performs an admitted operation under its open entry. A panic is a fault.
+    pub(crate) async fn perform<O: Operation>(
+        &self,
+        admitted: &Admitted<'_, O>,
+        entry: &Entry<'_>,
+    ) -> (Result<O::Output, Fault>, Option<Digest>)
+    where
+        E: Endpoint<O>,
+    {
+        let evidence = OnceLock::new();
+        let task = Authorized { admitted, entry, evidence: &evidence };
+        let made = catch_unwind(AssertUnwindSafe(|| self.endpoint.perform(task)));
+        let panicked = || Fault::new("panicked", "the endpoint panicked");
+        let Ok(future) = made else { return (Err(panicked()), None) };
+        let mut future = pin!(future);
+        let polled =
+            poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+                Ok(poll) => poll,
+                Err(_) => Poll::Ready(Err(panicked())),
+            });
+        let result = polled.await;
+        (result, evidence.get().copied())
+    }
+}
+
+impl<E> fmt::Debug for Mount<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Mount {}", self.name)
+    }
+}
+
+/// Proof that both layers let one operation pass, or let the owner be asked.
+#[must_use]
+pub(crate) struct Admitted<'a, O> {
+    permit: Permit<'a, O>,
+    version: Option<Version>,
+}
+
+impl<'a, O: Operation> Admitted<'a, O> {
+    /// Asks layer 2. What panics there denies.
+    pub(crate) fn ask<E: Endpoint<O>>(
+        permit: Permit<'a, O>,
+        mount: &Mount<E>,
+    ) -> Result<Self, Denial> {
+        let (operation, caller) = (permit.request().operation, permit.bound().seat().caller());
+        let answer = catch_unwind(AssertUnwindSafe(|| mount.endpoint.admit(operation, caller)));
+        match answer {
+            Ok(Ok(Admission { version })) => Ok(Self { permit, version }),
+            Ok(Err(denial)) => Err(Denial { layer: Layer::Endpoint, ..denial }),
+            Err(_) => Err(Denial::of(Layer::Endpoint, DenyCode::EndpointFault)),
+        }
+    }
+
+    pub(crate) fn permit(&self) -> &Permit<'a, O> {
+        &self.permit
+    }
+
+    pub(crate) fn version(&self) -> Option<&Version> {
+        self.version.as_ref()
+    }
+}
+
+/// The right to perform one operation, once.
+///
+/// **Promises** that layer 1 and layer 2 let it pass, that a yes the owner had to give was spent
+/// for it, and that its intent is in the ledger. **Refuses** to be made, copied, stored, sent or
+/// serialised: it borrows its open entry, and [`Endpoint::perform`] consumes it.
+///
+/// An endpoint can use one:
+/// ```
+/// # use clawnet_core::{Authorized, Fault, Operation};
+/// async fn perform<O: Operation>(task: Authorized<'_, O>) -> Result<(), Fault> {
+///     task.confirm()
+/// }
+/// ```
+/// Nobody can make one:
+/// ```compile_fail
+/// # use clawnet_core::{Authorized, Operation};
+/// fn forge<O: Operation>() -> Authorized<'static, O> {
+///     Authorized { admitted: todo!(), entry: todo!(), evidence: todo!() }
+/// }
+/// ```
+#[must_use]
+pub struct Authorized<'e, O> {
+    admitted: &'e Admitted<'e, O>,
+    entry: &'e Entry<'e>,
+    evidence: &'e OnceLock<Digest>,
+}
+
+impl<O: Operation> Authorized<'_, O> {
+    /// What to perform, exactly as it was judged and recorded.
+    #[must_use]
+    pub fn operation(&self) -> &O {
+        self.admitted.permit.request().operation
+    }
+
+    /// For whom.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        self.admitted.permit.bound().seat().caller()
+    }
+
+    /// The intent's place in the ledger, to key what the endpoint itself writes down.
+    #[must_use]
+    pub fn intent(&self) -> u64 {
+        self.entry.sequence()
+    }
+
+    /// What `admit` said the operation acts on.
+    #[must_use]
+    pub fn version(&self) -> Option<&Version> {
+        self.admitted.version.as_ref()
+    }
+
+    /// Checks right before the effect that nothing was revoked since the intent.
+    pub fn confirm(&self) -> Result<(), Fault> {
+        let bound = self.admitted.permit.bound();
+        let (ledger, identity) = (&bound.seat().ledger, self.caller().identity());
+        if let Some(error) = ledger.failure() {
+            return Err(Fault::new("ledger", error.to_string()));
+        }
+        if ledger.peek().state.epoch(identity) == bound.scope().epoch {
+            Ok(())
+        } else {
+            Err(Fault::new("revoked", "the policy changed before the effect"))
+        }
+    }
+
+    /// Names what backs the outcome, such as the digest of what was written. The first word counts.
+    pub fn attest(&self, digest: Digest) {
+        let _: Result<(), Digest> = self.evidence.set(digest);
+    }
+}
+
+impl<O> fmt::Debug for Authorized<'_, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Authorized")
+    }
+}

@@ -1,0 +1,157 @@
+//! The front door: one kernel governs one owner.
+use std::{fmt, sync::Arc};
+
+use crate::{
+    endpoint::{Mount, Recall},
+    house::HousePolicy,
+    id::OwnerId,
+    key::{PublicKey, Signer},
+    ledger::{Damage, Ledger, LedgerOpening, Limits, Recovery, Verification},
+    owner::{Owner, OwnerError},
+    record::Event,
+    store::{Head, Store, StoreError},
+    time::Clock,
+};
+
+/// What a kernel is opened with: whose it is, and what the application adds.
+#[must_use = "a kernel governs nothing until it is opened"]
+pub struct Governing {
+    key: PublicKey,
+    limits: Limits,
+    house: Vec<Box<dyn HousePolicy>>,
+    whole: bool,
+}
+
+impl Governing {
+    /// With other limits.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// With a policy of the application's own, which can only lower a verdict.
+    pub fn house(mut self, policy: impl HousePolicy) -> Self {
+        self.house.push(Box::new(policy));
+        self
+    }
+
+    /// Replaying and verifying every record, not only those after the last kept state.
+    pub fn verifying_everything(mut self) -> Self {
+        self.whole = true;
+        self
+    }
+
+    /// Opens the owner's ledger in `store`, or begins it.
+    ///
+    /// Intents without an outcome are closed as interrupted. A ledger that is not what was written
+    /// opens read-only, says where it breaks in [`Kernel::recovery`], and denies everything.
+    pub async fn open(self, store: impl Store, clock: impl Clock) -> Result<Kernel, StoreError> {
+        self.open_shared(Arc::new(store), clock).await
+    }
+
+    /// The same, in a store that other owners' kernels use too.
+    pub async fn open_shared(
+        self,
+        store: Arc<dyn Store>,
+        clock: impl Clock,
+    ) -> Result<Kernel, StoreError> {
+        let Self { key, limits, house, whole } = self;
+        let opening = LedgerOpening { key, limits, house, clock: Box::new(clock), whole };
+        let (ledger, recovery) = Ledger::open(store, opening).await?;
+        Ok(Kernel { ledger: Arc::new(ledger), key, recovery })
+    }
+}
+
+impl fmt::Debug for Governing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Governing {}", self.key.owner())
+    }
+}
+
+/// The governance kernel of one owner.
+#[derive(Debug)]
+pub struct Kernel {
+    ledger: Arc<Ledger>,
+    key: PublicKey,
+    recovery: Recovery,
+}
+
+impl Kernel {
+    /// Begins to describe the kernel of the owner with this key.
+    pub fn governing(owner: PublicKey) -> Governing {
+        Governing { key: owner, limits: Limits::default(), house: Vec::new(), whole: false }
+    }
+
+    /// Whose kernel this is.
+    #[must_use]
+    pub fn owner_id(&self) -> OwnerId {
+        self.ledger.owner
+    }
+
+    /// What opening it found and did.
+    #[must_use]
+    pub fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    /// Where the ledger was found broken when it was opened, if it was.
+    #[must_use]
+    pub fn damage(&self) -> Option<&Damage> {
+        self.recovery.damage.as_ref()
+    }
+
+    /// Why nothing is permitted any more, if the ledger failed.
+    #[must_use]
+    pub fn failure(&self) -> Option<&StoreError> {
+        self.ledger.failure()
+    }
+
+    /// The handle to decide with. Refuses a signer whose key is not the owner's.
+    pub fn owner(&self, signer: impl Signer + 'static) -> Result<Owner, OwnerError> {
+        if signer.public_key() == self.key {
+            Ok(Owner::new(self.ledger.clone(), Box::new(signer)))
+        } else {
+            Err(OwnerError::ForeignKey)
+        }
+    }
+
+    /// Puts an endpoint at its place, under the name its records will bear.
+    pub fn mount<E>(&self, name: &str, endpoint: E) -> Mount<E> {
+        Mount::new(name, endpoint, self.ledger.clone())
+    }
+
+    /// Asks an endpoint about the intents a crash left to it, and records what it says. Returns
+    /// how many there were.
+    pub async fn settle<E: Recall>(&self, mount: &Mount<E>) -> Result<u64, StoreError> {
+        let open: Vec<u64> = {
+            let inner = self.ledger.lock()?;
+            let left = inner.state.interrupted.iter().filter(|(_, at)| ***at == *mount.name());
+            left.map(|(intent, _)| *intent).collect()
+        };
+        let mut settled = 0;
+        for intent in open {
+            let said = mount.endpoint().recall(self.ledger.owner, intent);
+            self.ledger.kernel_event(&Event::Recalled { intent, said }).await?;
+            settled += 1;
+        }
+        Ok(settled)
+    }
+
+    /// The end of the ledger: worth keeping somewhere else.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        self.ledger.peek().head()
+    }
+
+    /// Verifies the whole ledger, from the first record on. If it breaks anywhere, nothing is
+    /// permitted any more.
+    pub async fn verify(&self) -> Result<Verification, StoreError> {
+        self.ledger.verify().await
+    }
+
+    /// Records the digest of the present state and keeps it, to reopen from. Happens by itself
+    /// every [`Limits::snapshot_every`] records. Returns the record's sequence.
+    pub async fn checkpoint(&self) -> Result<u64, StoreError> {
+        self.ledger.checkpoint().await
+    }
+}

@@ -1,0 +1,329 @@
+//! One owner's chain of records, and the state it folds to.
+//!
+//! One lock orders everything: under it a record gets its place, time and hash, is handed to the
+//! store, and is folded into the state. No user code runs under it and nothing is awaited under it;
+//! durability is waited for outside, so that many agents share one flush. If the store ever fails,
+//! the ledger stays failed and the kernel denies everything until it is opened again.
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::Waker,
+    time::Duration,
+};
+
+use crate::{
+    denial::DenyCode,
+    house::HousePolicy,
+    id::{IdentityId, OwnerId},
+    policy::{ActError, State},
+    record::{Actor, Event, Outcome, OutcomeKind, chain, encode},
+    scope::{Mandate, Scope},
+    store::{Batch, Commit, Durability, Frame, Head, Snapshot, Store, StoreError},
+    time::{HighWater, Timestamp},
+};
+
+mod entry;
+mod follow;
+mod recovery;
+
+pub(crate) use entry::{Draft, Entry, Opening};
+pub use follow::Follow;
+pub(crate) use recovery::Opening as LedgerOpening;
+pub use recovery::{Damage, Recovery, Verification};
+
+/// Bounds on what may pile up.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Limits {
+    /// How many questions of one identity may wait for the owner: 16.
+    pub questions_open_max: usize,
+    /// After how long silence becomes a no: half an hour.
+    pub question_ttl: Duration,
+    /// After how many records the state is kept, to reopen from: 16 384.
+    pub snapshot_every: u64,
+    /// Whether what only observes waits for the disk too: no.
+    pub durable_reads: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            questions_open_max: 16,
+            question_ttl: Duration::from_mins(30),
+            snapshot_every: 16_384,
+            durable_reads: false,
+        }
+    }
+}
+
+/// The one writer of one owner's records.
+pub(crate) struct Ledger {
+    pub(crate) owner: OwnerId,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: HighWater,
+    pub(crate) limits: Limits,
+    pub(crate) house: Vec<Box<dyn HousePolicy>>,
+    inner: Mutex<Inner>,
+    /// Grows with everything that may change a decision: what holds an older scope looks again.
+    version: AtomicU64,
+    /// Why nothing can be promised any more.
+    failed: OnceLock<StoreError>,
+    /// Intents whose holder went away: the next append closes them.
+    abandoned: Mutex<Vec<u64>>,
+    followers: Mutex<Vec<Waker>>,
+}
+
+/// What the lock guards.
+pub(crate) struct Inner {
+    pub(crate) state: State,
+    head: Head,
+    /// The last checkpoint record.
+    checkpoint: u64,
+    /// Reused for every record's bytes.
+    payload: Vec<u8>,
+    scopes: HashMap<IdentityId, Arc<Scope>>,
+    mandates: HashMap<IdentityId, (u64, Arc<Mandate>)>,
+}
+
+/// A record that was appended, and the future that says when it is durable.
+pub(crate) struct Appended {
+    pub(crate) sequence: u64,
+    pub(crate) commit: Commit,
+}
+
+/// Why an event was not appended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AppendError {
+    /// It cannot follow the present state. Nothing was written.
+    #[error(transparent)]
+    Act(#[from] ActError),
+    /// The ledger cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Ledger {
+    /// The ledger's inside, if it can still be written.
+    pub(crate) fn lock(&self) -> Result<MutexGuard<'_, Inner>, StoreError> {
+        if let Some(error) = self.failed.get() {
+            return Err(error.clone());
+        }
+        // A panic under the lock may have left a record unfolded: that is a failed ledger.
+        self.inner.lock().map_err(|_| self.fail(StoreError::Poisoned))
+    }
+
+    /// The ledger's inside, to read from even when it can no longer be written.
+    pub(crate) fn peek(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The present, as the next record would tell it.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Counts everything that may change a decision.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Gives up for good, and says why.
+    pub(crate) fn fail(&self, error: StoreError) -> StoreError {
+        self.failed.get_or_init(|| error).clone()
+    }
+
+    /// Why nothing can be written any more, if so.
+    pub(crate) fn failure(&self) -> Option<&StoreError> {
+        self.failed.get()
+    }
+
+    /// Waits until what was appended is durable.
+    pub(crate) async fn settle(&self, commit: Commit) -> Result<(), StoreError> {
+        commit.await.map_err(|error| self.fail(error))
+    }
+
+    /// Appends one event, and before it the outcomes of abandoned intents.
+    pub(crate) fn append(
+        &self,
+        inner: &mut Inner,
+        (actor, event): (Actor, &Event),
+        class: Durability,
+    ) -> Result<Appended, AppendError> {
+        let now = self.tick(inner);
+        inner.state.check(event, now)?;
+        self.close_abandoned(inner, now)?;
+        self.write(inner, (now, actor, event), class)
+    }
+
+    /// The time of the next record: never less than the last one's.
+    pub(crate) fn tick(&self, inner: &Inner) -> Timestamp {
+        self.clock.raise(inner.state.at).max(self.now())
+    }
+
+    fn close_abandoned(&self, inner: &mut Inner, now: Timestamp) -> Result<(), AppendError> {
+        let mut abandoned = self.abandoned.lock().unwrap_or_else(PoisonError::into_inner);
+        for intent in abandoned.drain(..) {
+            let outcome = Outcome { evidence: None, intent, result: OutcomeKind::Interrupted };
+            if inner.state.intents.contains_key(&intent) {
+                let closing = (now, Actor::Kernel, &Event::Outcome(outcome));
+                // The append that follows waits for this one too.
+                drop(self.write(inner, closing, Durability::Buffered)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn write(
+        &self,
+        inner: &mut Inner,
+        (now, actor, event): (Timestamp, Actor, &Event),
+        class: Durability,
+    ) -> Result<Appended, AppendError> {
+        inner.payload.clear();
+        if let Err(error) = encode(&mut inner.payload, now, actor, event) {
+            let what = error.to_string();
+            return Err(self
+                .fail(StoreError::Damaged { position: "encoding".into(), what })
+                .into());
+        }
+        let size_bytes = inner.payload.len();
+        if size_bytes > Frame::SIZE_BYTES_MAX {
+            return Err(ActError::TooLarge { size_bytes }.into());
+        }
+        let sequence = inner.head.sequence + 1;
+        let hash = chain(self.owner, sequence, inner.head.hash, &inner.payload);
+        let frame = Frame::new(sequence, hash, inner.payload.as_slice().into());
+        let (expected, head) = (inner.head, Head::after(&frame));
+        let mut batch = Batch::new();
+        batch.push(frame);
+        let commit = self.store.append(self.owner, expected, batch, class);
+        inner.head = head;
+        inner.state.apply(sequence, (now, actor), event)?;
+        if changes_policy(event) {
+            self.version.fetch_add(1, Ordering::AcqRel);
+        }
+        self.wake_followers();
+        Ok(Appended { sequence, commit })
+    }
+
+    /// Keeps the state to reopen from, if enough was written since it was last kept. What cannot be
+    /// kept is rebuilt by a replay; only a record that cannot be written is a failure.
+    pub(crate) async fn checkpoint_if_due(&self) -> Result<(), StoreError> {
+        let due = {
+            let inner = self.lock()?;
+            inner.head.sequence.saturating_sub(inner.checkpoint) >= self.limits.snapshot_every
+        };
+        if due { self.checkpoint().await.map(drop) } else { Ok(()) }
+    }
+
+    /// Records the digest of the state and keeps the state.
+    pub(crate) async fn checkpoint(&self) -> Result<u64, StoreError> {
+        let (appended, state) = {
+            let mut inner = self.lock()?;
+            let now = self.tick(&inner);
+            let closed = self.close_abandoned(&mut inner, now);
+            closed.map_err(|error| self.store_error(error))?;
+            let (bytes, digest) = inner.state.seal().map_err(|error| StoreError::Damaged {
+                position: "state".into(),
+                what: error.to_string(),
+            })?;
+            let event = Event::Checkpoint { state: digest };
+            // Nothing may come between the sealed state and its record: not `append`.
+            let event = (now, Actor::Kernel, &event);
+            let appended = self.write(&mut inner, event, Durability::Durable);
+            let appended = appended.map_err(|error| self.store_error(error))?;
+            inner.checkpoint = appended.sequence;
+            (appended, bytes)
+        };
+        self.settle(appended.commit).await?;
+        self.store.keep_snapshot(self.owner, Snapshot::new(appended.sequence, state)).await?;
+        Ok(appended.sequence)
+    }
+
+    /// For events the kernel itself makes, which always follow: anything else is a failed ledger.
+    pub(crate) fn store_error(&self, error: AppendError) -> StoreError {
+        match error {
+            AppendError::Store(error) => self.fail(error),
+            AppendError::Act(error) => {
+                let what = error.to_string();
+                self.fail(StoreError::Damaged { position: "state".into(), what })
+            }
+        }
+    }
+
+    /// Leaves an intent to be closed by the next append. Never blocks for long, never fails.
+    fn abandon(&self, intent: u64) {
+        self.abandoned.lock().unwrap_or_else(PoisonError::into_inner).push(intent);
+    }
+
+    fn wake_followers(&self) {
+        let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
+        followers.drain(..).for_each(Waker::wake);
+    }
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ledger of {}", self.owner)
+    }
+}
+
+impl Inner {
+    /// The scope `identity` acts under now, compiled if it changed.
+    pub(crate) fn scope(&mut self, identity: IdentityId) -> Arc<Scope> {
+        let epoch = self.state.epoch(identity);
+        if let Some(scope) = self.scopes.get(&identity).filter(|scope| scope.epoch == epoch) {
+            return scope.clone();
+        }
+        let mut grantor = None;
+        let mut mandates = smallvec::SmallVec::new();
+        for link in self.state.chain(identity) {
+            mandates.push(self.mandate(grantor, link));
+            grantor = Some(link);
+        }
+        let barred = self.state.barred(identity);
+        let known = barred != Some(DenyCode::Foreign);
+        let scope = Arc::new(Scope { epoch, barred, mandates });
+        if known {
+            self.scopes.insert(identity, scope.clone());
+        }
+        scope
+    }
+
+    /// What `holder` was granted by `grantor`, compiled if it changed.
+    fn mandate(&mut self, grantor: Option<IdentityId>, holder: IdentityId) -> Arc<Mandate> {
+        let (epoch, held) = match self.mandates.get(&holder) {
+            Some((epoch, mandate)) if self.state.own_epoch(holder) == *epoch => {
+                return mandate.clone();
+            }
+            Some(_) | None => self.state.held(holder),
+        };
+        let mandate = Arc::new(Mandate::compile(grantor, held));
+        self.mandates.insert(holder, (epoch, mandate.clone()));
+        mandate
+    }
+
+    /// The last record.
+    pub(crate) fn head(&self) -> Head {
+        self.head
+    }
+}
+
+/// Whether decisions made before `event` may be wrong after it.
+fn changes_policy(event: &Event) -> bool {
+    match event {
+        Event::Act(_) | Event::Delegated { .. } => true,
+        Event::Asked(_)
+        | Event::Checkpoint { .. }
+        | Event::Denied(_)
+        | Event::Intent(_)
+        | Event::Opened { .. }
+        | Event::Outcome(_)
+        | Event::Recalled { .. }
+        | Event::Recovered { .. } => false,
+    }
+}

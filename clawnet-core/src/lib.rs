@@ -1,0 +1,150 @@
+//! The governance kernel that agent software embeds: **agents execute, the kernel authorizes and
+//! records.**
+//!
+//! An application brings its language model, its transport and its interface. The kernel binds every
+//! agent to one identity of one owner, judges each operation in two independent layers, asks the
+//! owner where a rule says so, records before and after, and denies when anything is in doubt.
+//!
+//! ```
+//! # use clawnet_core::*;
+//! # use std::time::SystemTime;
+//! #[derive(serde::Serialize)]
+//! struct Post { channel: Resource, text: String }
+//!
+//! impl Operation for Post {
+//!     const KIND: &'static str = "chat.post";
+//!     type Output = usize;
+//!     const EFFECT: Effect = Effect::Release;
+//!     fn demands(&self) -> Demands<'_> { Demands::one(Action::Call, &self.channel) }
+//! }
+//!
+//! struct Chat;
+//!
+//! impl Endpoint<Post> for Chat {
+//!     fn admit(&self, _: &Post, _: &Caller) -> Result<Admission, Denial> {
+//!         Ok(Admission::unversioned())
+//!     }
+//!     async fn perform(&self, task: Authorized<'_, Post>) -> Result<usize, Fault> {
+//!         Ok(task.operation().text.len())
+//!     }
+//! }
+//!
+//! # futures::executor::block_on(async {
+//! let key = SoftwareKey::from_secret(&[7; 32]);
+//! let clock = || SystemTime::now().into();
+//! let kernel = Kernel::governing(key.public_key()).open(MemoryStore::new(), clock).await?;
+//! let owner = kernel.owner(key)?;
+//! let work = owner.identity("work").await?;
+//! let rules = Grant::new().ask(Action::Call, Region::subtree("tool:chat")?);
+//! owner.grant(work, rules).await?;
+//!
+//! let agent = owner.bind(work, "assistant", "in-process").await?;
+//! let chat = kernel.mount("chat", Chat);
+//! let post = Post { channel: "tool:chat.team".parse()?, text: "done".into() };
+//! let Err(Refusal::Escalated(ticket)) = agent.submit(&chat, &post).await else { panic!() };
+//! owner.approve(ticket.id).await?;
+//! assert_eq!(agent.submit(&chat, &post).await?, 4);        // spent: the next one asks again
+//! assert!(matches!(agent.submit(&chat, &post).await, Err(Refusal::Escalated(_))));
+//! assert!(kernel.verify().await?.damage.is_none());
+//! # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+//! ```
+//!
+//! # The path
+//!
+//! There is one way to cause an effect, and it is a straight line:
+//!
+//! ```text
+//!  agent.submit(&mount, &operation)
+//!      |
+//!      v   Bound ----> Permit ------> Admitted ----> Entry -------> Authorized --> perform --> Outcome
+//!          who?        layer 1        layer 2        intent,        borrows the    effect      durable
+//!                      scope          veto           durable        entry
+//!                      \_ ask: ticket to the owner; the same operation submitted again after the
+//!                         yes is judged afresh
+//! ```
+//!
+//! Each box is a type made only where its check is performed: private fields, no `Clone`, no serde.
+//! There is no public `authorize()`: no authorization without execution, and no execution without
+//! two records.
+//!
+//! # Invariants, and what each assumes
+//!
+//! 1. **Intent before effect, outcome after.** The intent is durable before the endpoint runs. Only
+//!    what merely observes may run on a buffered one ([`Limits::durable_reads`] ends that).
+//!    *Assumes* the [`Store`] keeps its word and the operation declares its [`Effect`] truly.
+//! 2. **Decide on a snapshot, commit in its epoch.** Judging takes no lock. The intent is judged once
+//!    more under the ledger's lock, at the record's own time, and only in the same epoch: no intent
+//!    follows a revocation.
+//! 3. **Ask last.** The owner is asked only for what both layers would let through, at most once for
+//!    one operation, and for so many at a time. A no is remembered.
+//! 4. **An approval is one yes to one digest**: bound to identity, canonical bytes, epoch, the
+//!    resource's version and an expiry, and spent in the same append as the intent. *Assumes* the
+//!    signer is the owner's alone.
+//! 5. **One log, state is a fold.** State changes only by folding a record, live and at replay.
+//! 6. **Tokens stay home.** What proves is not serializable. What crosses a wire is evidence.
+//! 7. **Error means no.** Unknown, unreachable, unparsable, stale, poisoned, panicked: all deny.
+//! 8. **Refusals are records too**, and the owner's security events. The agent is told the code and
+//!    its own rules.
+//!
+//! *Not promised*: to stop a hostile crate in the same process, an operation that names fewer
+//! resources than it touches, or root on the machine.
+//!
+//! # Reading the crate
+//!
+//! The modules below are in the order they build on each other, and each imports only from those
+//! above it: a reader can start at the top. One lock orders each ledger (`ledger`); everything that
+//! decides is pure (`scope`); everything that is so is a fold (`policy`).
+
+mod agent;
+mod approval;
+mod bound;
+mod canonical;
+mod denial;
+mod digest;
+mod endpoint;
+mod house;
+mod id;
+mod kernel;
+mod key;
+mod ledger;
+mod operation;
+mod owner;
+mod permit;
+mod policy;
+mod record;
+mod resource;
+mod rule;
+mod scope;
+mod store;
+mod submit;
+mod time;
+
+pub use agent::Agent;
+pub use approval::{Approval, ContentRef, OperationText, Question, Ticket, Version};
+pub use bound::Caller;
+pub use denial::{Denial, DenyCode, Difference, Layer, NearMiss};
+pub use digest::{Digest, NotHex};
+pub use endpoint::{Admission, Authorized, Endpoint, Fault, Mount, Recall};
+pub use house::{HouseFault, HousePolicy, HouseQuestion, Restriction};
+pub use id::{AgentId, GrantId, IdentityId, NotAnId, OwnerId, TicketId};
+pub use kernel::{Governing, Kernel};
+pub use key::{BadSignature, PublicKey, Signature, Signer, SignerError, SoftwareKey};
+pub use ledger::{Damage, Follow, Limits, Recovery, Verification};
+pub use operation::{Action, Code, Demand, Demands, Effect, Operation, UnknownAction};
+pub use owner::{Archive, Explanation, Overview, Owner, OwnerError};
+pub use policy::{ActError, Standing};
+pub use record::{
+    Act, Actor, AuditRecord, Event, Intent, Outcome, OutcomeKind, Recalled, Refused, SignedAct,
+    UnreadableRecord,
+};
+pub use resource::{Kind, Region, Resource, ResourceError};
+pub use rule::{
+    Actions, Budget, Grant, GrantError, NotARuleId, Rule, RuleError, RuleId, Verdict, Window,
+};
+pub use scope::{Ability, Capable, Explained, Judgement, Matching, RuleState};
+pub use store::{
+    Batch, Commit, Decider, Disk, Durability, Frame, Head, LocalStore, MemoryStore, Opened,
+    Snapshot, Store, StoreError,
+};
+pub use submit::Refusal;
+pub use time::{Clock, ManualClock, Timestamp};

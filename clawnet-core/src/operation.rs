@@ -1,0 +1,233 @@
+//! What an agent may ask for: one effect, as data.
+use std::{borrow::Cow, fmt};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    canonical::{self, NotCanonical},
+    digest::{Digest, OPERATION},
+    resource::Resource,
+};
+
+/// One kind of effect, as plain data.
+///
+/// **Promises** the implementor makes: `demands` names *everything* the operation touches, both
+/// ends of a move included (an operation that under-reports is a hole the kernel cannot see), and
+/// the serialised form is a function of the value, without fractions. It carries no owner,
+/// identity or scope: who asks is the handle's to know, never a field's.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an operation an agent can submit",
+    note = "implement `Operation`: a stable kind, an effect, and every resource it touches"
+)]
+pub trait Operation: Serialize + Send + Sync {
+    /// Its kind, such as `fs.write`: stable, in ledgers for ever. Lower case, dots and digits.
+    const KIND: &'static str;
+
+    /// What performing it gives back.
+    type Output: Send;
+
+    /// Whether it only looks, changes something, or lets something leave.
+    const EFFECT: Effect;
+
+    /// Every action on every resource.
+    fn demands(&self) -> Demands<'_>;
+
+    /// Bytes the owner may want to read before saying yes, such as what is to be written. The
+    /// operation's serialised form then names their digest and size, never the bytes.
+    fn content(&self) -> Option<&[u8]> {
+        None
+    }
+}
+
+/// What an operation does to the world, and so how durable its intent must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "a fourth effect must be looked at everywhere")]
+pub enum Effect {
+    /// Looks only. Its intent may be durable up to 100 ms late.
+    Observe,
+    /// Changes something. Its intent is durable before it runs.
+    Change,
+    /// Lets something leave, such as a message. Its intent is durable before it runs.
+    Release,
+}
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// What is done to a resource. A closed vocabulary: it is what makes a question to the
+        /// owner readable, and an unknown word an error instead of a rule that never matches.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        #[non_exhaustive]
+        pub enum Action { $($(#[$doc])* $name,)* }
+
+        impl Action {
+            /// Every action there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The word for it, as in rules, records and questions.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+    };
+}
+
+actions! {
+    /// See a thing's content.
+    Read = "read",
+    /// See what there is.
+    List = "list",
+    /// Make or change a thing.
+    Write = "write",
+    /// Take a thing away.
+    Delete = "delete",
+    /// Invoke a tool.
+    Call = "call",
+    /// Let something leave towards somebody.
+    Send = "send",
+    /// Use a secret without seeing it.
+    Use = "use",
+    /// Push to a repository.
+    Push = "push",
+    /// Change what runs in an environment.
+    Deploy = "deploy",
+    /// Ask the manager for advice.
+    Consult = "consult",
+    /// Hand part of the own scope on.
+    Delegate = "delegate",
+}
+
+impl Action {
+    pub(crate) const fn bit(self) -> u16 {
+        1 << (self as u16)
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Action {
+    type Err = UnknownAction;
+
+    fn from_str(text: &str) -> Result<Self, UnknownAction> {
+        let known = Self::ALL.iter().find(|action| action.as_str() == text);
+        known.copied().ok_or_else(|| UnknownAction(text.into()))
+    }
+}
+
+/// A word that names no action.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown action `{0}`")]
+pub struct UnknownAction(String);
+
+/// Every (action, resource) an operation touches. Never empty.
+#[derive(Debug, Clone)]
+pub struct Demands<'o> {
+    first: Demand<'o>,
+    more: Vec<Demand<'o>>,
+}
+
+/// One action on one resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Demand<'o> {
+    /// What is done.
+    pub action: Action,
+    /// To what.
+    pub resource: &'o Resource,
+}
+
+impl<'o> Demands<'o> {
+    /// One action on one resource.
+    #[must_use]
+    pub const fn one(action: Action, resource: &'o Resource) -> Self {
+        Self { first: Demand { action, resource }, more: Vec::new() }
+    }
+
+    /// And another.
+    #[must_use]
+    pub fn and(mut self, action: Action, resource: &'o Resource) -> Self {
+        self.more.push(Demand { action, resource });
+        self
+    }
+
+    /// Each of them, in the order they were named.
+    pub fn iter(&self) -> impl Iterator<Item = &Demand<'o>> {
+        std::iter::once(&self.first).chain(&self.more)
+    }
+}
+
+/// A short stable word for what went wrong, such as `not_found`: for programs, and in ledgers.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Code(Cow<'static, str>);
+
+impl Code {
+    /// A code of the program's own, in `snake_case`.
+    #[must_use]
+    pub const fn new(word: &'static str) -> Self {
+        Self(Cow::Borrowed(word))
+    }
+
+    /// The word.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// An operation whose canonical bytes are fixed: what is judged is what is recorded and performed.
+#[derive(Debug)]
+pub(crate) struct Request<'o, O> {
+    pub(crate) operation: &'o O,
+    pub(crate) demands: Demands<'o>,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The most canonical bytes an operation may have. Larger content goes by digest.
+const OPERATION_BYTES_MAX: usize = 64 * 1024;
+
+impl<'o, O: Operation> Request<'o, O> {
+    /// Encodes `operation`, once.
+    pub(crate) fn of(operation: &'o O) -> Result<Self, OperationError> {
+        let mut bytes = Vec::with_capacity(128);
+        canonical::write(operation, &mut bytes)?;
+        if bytes.len() > OPERATION_BYTES_MAX {
+            return Err(OperationError::TooLarge { size_bytes: bytes.len() });
+        }
+        Ok(Self { operation, demands: operation.demands(), bytes })
+    }
+
+    /// What an approval names: the kind and the canonical bytes.
+    pub(crate) fn digest(&self) -> Digest {
+        OPERATION.digest(&[O::KIND.as_bytes(), &self.bytes])
+    }
+
+    /// The canonical bytes as text, which JSON always is.
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.bytes).unwrap_or_default()
+    }
+}
+
+/// Why an operation cannot be judged: it has no canonical bytes, or too many.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum OperationError {
+    /// See [`NotCanonical`].
+    #[error("operation has {0}")]
+    NotCanonical(#[from] NotCanonical),
+    /// More than 64 KiB.
+    #[error("operation has {size_bytes} canonical bytes of at most 65536")]
+    TooLarge { size_bytes: usize },
+}

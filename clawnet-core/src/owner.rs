@@ -1,0 +1,280 @@
+//! The right to decide: everything only a person may do, each of it signed.
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    agent::Agent,
+    bound::Seat,
+    digest::Digest,
+    id::{AgentId, GrantId, IdentityId, OwnerId, TicketId},
+    key::{Signer, SignerError},
+    ledger::{AppendError, Ledger},
+    policy::{ActError, Standing},
+    record::{Act, Actor, Event, SignedAct},
+    rule::Grant,
+    store::{Durability, StoreError},
+};
+
+mod insight;
+
+pub use insight::{Explanation, Overview};
+
+/// The owner's handle: who holds it, and can make its signer sign, decides.
+///
+/// Every decision is signed by the owner's key over the decision itself, its number and the ledger,
+/// checked, recorded durably and in force when the call returns. An agent's key never counts.
+pub struct Owner {
+    pub(crate) ledger: Arc<Ledger>,
+    signer: Box<dyn Signer>,
+}
+
+impl Owner {
+    pub(crate) fn new(ledger: Arc<Ledger>, signer: Box<dyn Signer>) -> Self {
+        Self { ledger, signer }
+    }
+
+    /// Whose ledger this is.
+    #[must_use]
+    pub fn id(&self) -> OwnerId {
+        self.ledger.owner
+    }
+
+    /// Makes an identity, which may do nothing until it is granted something.
+    pub async fn identity(&self, name: &str) -> Result<IdentityId, OwnerError> {
+        self.make_identity(name, None).await
+    }
+
+    /// Makes an identity beneath `parent`: it acts under what `parent` may *and* what it is granted
+    /// itself, and stops when `parent` does.
+    pub async fn delegate(&self, parent: IdentityId, name: &str) -> Result<IdentityId, OwnerError> {
+        self.make_identity(name, Some(parent)).await
+    }
+
+    /// Lets a running actor ask on behalf of `identity`. `runtime` says where it runs.
+    pub async fn bind(
+        &self,
+        identity: IdentityId,
+        name: &str,
+        runtime: &str,
+    ) -> Result<Agent, OwnerError> {
+        let (name, runtime) = (name.to_owned(), runtime.to_owned());
+        let number = self
+            .act(|owner, number| {
+                let agent = AgentId::made_at(owner, number, 0);
+                Act::Bind { agent, identity, name: name.clone(), runtime: runtime.clone() }
+            })
+            .await?;
+        let agent = AgentId::made_at(self.id(), number, 0);
+        Ok(Agent { seat: Seat::new(self.ledger.clone(), identity, agent) })
+    }
+
+    /// Gives the handle of an agent bound earlier, after a restart say.
+    pub fn agent(&self, agent: AgentId) -> Result<Agent, OwnerError> {
+        let inner = self.ledger.peek();
+        let state = inner.state.agents.get(&agent).ok_or(ActError::UnknownAgent(agent))?;
+        Ok(Agent { seat: Seat::new(self.ledger.clone(), state.identity, agent) })
+    }
+
+    /// Ends an agent's right to ask.
+    pub async fn dismiss(&self, agent: AgentId) -> Result<(), OwnerError> {
+        self.act(|_, _| Act::Dismiss { agent }).await.map(drop)
+    }
+
+    /// Issues a grant to `identity`.
+    pub async fn grant(&self, identity: IdentityId, rules: Grant) -> Result<GrantId, OwnerError> {
+        let make = |owner, number| Act::Grant {
+            grant: GrantId::made_at(owner, number, 0),
+            identity,
+            rules: rules.clone(),
+        };
+        let number = self.act(make).await?;
+        Ok(GrantId::made_at(self.id(), number, 0))
+    }
+
+    /// Takes a grant back. When this returns no intent that uses it can follow.
+    pub async fn revoke(&self, grant: GrantId) -> Result<(), OwnerError> {
+        self.act(|_, _| Act::Revoke { grant }).await.map(drop)
+    }
+
+    /// Stops an identity and all beneath it at once, and voids its questions and approvals.
+    pub async fn freeze(&self, identity: IdentityId) -> Result<(), OwnerError> {
+        self.act(|_, _| Act::Freeze { identity: Some(identity) }).await.map(drop)
+    }
+
+    /// Lets a frozen identity go on.
+    pub async fn unfreeze(&self, identity: IdentityId) -> Result<(), OwnerError> {
+        self.act(|_, _| Act::Unfreeze { identity: Some(identity) }).await.map(drop)
+    }
+
+    /// Stops everything at once.
+    pub async fn freeze_all(&self) -> Result<(), OwnerError> {
+        self.act(|_, _| Act::Freeze { identity: None }).await.map(drop)
+    }
+
+    /// Lets everything go on that is not frozen by itself.
+    pub async fn unfreeze_all(&self) -> Result<(), OwnerError> {
+        self.act(|_, _| Act::Unfreeze { identity: None }).await.map(drop)
+    }
+
+    /// Says yes to exactly what was asked, once.
+    pub async fn approve(&self, ticket: TicketId) -> Result<(), OwnerError> {
+        let question = {
+            let inner = self.ledger.peek();
+            let asked = inner.state.questions.get(&ticket);
+            asked.map(|asked| asked.question.clone()).ok_or(ActError::UnknownTicket(ticket))?
+        };
+        self.act(|_, _| Act::Approve(question.approval())).await.map(drop)
+    }
+
+    /// Says no. The same operation is not asked about again.
+    pub async fn reject(&self, ticket: TicketId) -> Result<(), OwnerError> {
+        self.act(|_, _| Act::Reject { ticket }).await.map(drop)
+    }
+
+    /// Ends an identity for good: its grants, agents, questions and approvals are gone, and what it
+    /// was is kept as an archive.
+    pub async fn retire(&self, identity: IdentityId) -> Result<Archive, OwnerError> {
+        let archive = self.draw_archive(identity)?;
+        let bytes = serde_json::to_vec(&archive).map_err(|error| StoreError::Damaged {
+            position: "archive".into(),
+            what: error.to_string(),
+        })?;
+        let kept = self.ledger.store.keep_body(self.id(), &bytes).await;
+        let digest = kept.map_err(|error| self.ledger.fail(error))?;
+        self.act(|_, _| Act::Retire { archive: digest, identity }).await?;
+        Ok(archive)
+    }
+
+    /// The archive of a retired identity, if it was not erased.
+    pub async fn archive(&self, identity: IdentityId) -> Result<Option<Archive>, OwnerError> {
+        let standing = {
+            let inner = self.ledger.peek();
+            let state = inner.state.identities.get(&identity);
+            state.map(|state| state.standing).ok_or(ActError::UnknownIdentity(identity))?
+        };
+        let Standing::Retired { archive } = standing else { return Ok(None) };
+        let Some(bytes) = self.body(archive).await? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            let position = format!("body {archive}");
+            OwnerError::Store(StoreError::Damaged { position, what: error.to_string() })
+        })
+    }
+
+    /// A body by its digest, checked against it.
+    pub(crate) async fn body(&self, digest: Digest) -> Result<Option<Vec<u8>>, OwnerError> {
+        let Some(bytes) = self.ledger.store.body(self.id(), digest).await? else { return Ok(None) };
+        if Digest::of_content(&bytes) == digest {
+            return Ok(Some(bytes));
+        }
+        let what = "its content does not have its digest".into();
+        Err(StoreError::Damaged { position: format!("body {digest}"), what }.into())
+    }
+
+    async fn make_identity(
+        &self,
+        name: &str,
+        parent: Option<IdentityId>,
+    ) -> Result<IdentityId, OwnerError> {
+        let make = |owner, number| Act::Identity {
+            identity: IdentityId::made_at(owner, number, 0),
+            name: name.to_owned(),
+            parent,
+        };
+        let number = self.act(make).await?;
+        Ok(IdentityId::made_at(self.id(), number, 0))
+    }
+
+    /// Signs and records one act. Another act that came in between makes it sign again: numbers
+    /// are consecutive, and what was signed is what is recorded.
+    async fn act(&self, make: impl Fn(OwnerId, u64) -> Act) -> Result<u64, OwnerError> {
+        loop {
+            let (number, act) = {
+                let inner = self.ledger.lock()?;
+                let number = inner.state.acts + 1;
+                let act = make(self.id(), number);
+                inner.state.check_act(&act, self.ledger.tick(&inner))?;
+                (number, act)
+            };
+            let statement = SignedAct::statement(self.id(), number, &act);
+            let signature = self.signer.sign(&statement).await?;
+            let commit = {
+                let mut inner = self.ledger.lock()?;
+                if inner.state.acts + 1 != number {
+                    continue;
+                }
+                let event = Event::Act(SignedAct::new(act, number, signature));
+                let event = (Actor::Owner, &event);
+                self.ledger.append(&mut inner, event, Durability::Durable)?.commit
+            };
+            self.ledger.settle(commit).await?;
+            return Ok(number);
+        }
+    }
+
+    fn draw_archive(&self, identity: IdentityId) -> Result<Archive, OwnerError> {
+        let inner = self.ledger.peek();
+        let state = inner.state.identities.get(&identity);
+        let state = state.ok_or(ActError::UnknownIdentity(identity))?;
+        let agents = inner.state.agents.iter().filter(|(_, agent)| agent.identity == identity);
+        Ok(Archive {
+            agents: agents.map(|(id, agent)| (*id, agent.name.clone())).collect(),
+            grants: inner.state.grants(identity),
+            identity,
+            name: state.name.clone(),
+            parent: state.parent,
+            records: inner.head().sequence,
+        })
+    }
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Owner {}", self.ledger.owner)
+    }
+}
+
+/// What a retired identity was, kept under the digest its retirement records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Archive {
+    /// Who acted for it, by identifier and name.
+    pub agents: Vec<(AgentId, String)>,
+    /// What it held.
+    pub grants: Vec<(GrantId, Grant)>,
+    /// Which it was.
+    pub identity: IdentityId,
+    /// What it was called.
+    pub name: String,
+    /// Whose scope limited it.
+    pub parent: Option<IdentityId>,
+    /// The last record before it was retired: its history is at or before that.
+    pub records: u64,
+}
+
+/// Why a decision of the owner did not come about. Nothing was changed, unless the ledger failed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum OwnerError {
+    /// It cannot be.
+    #[error(transparent)]
+    Act(#[from] ActError),
+    /// The signer did not sign.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    /// The signer's key is not this ledger's owner's.
+    #[error("the key is not that of the ledger's owner")]
+    ForeignKey,
+    /// The ledger cannot be read or written.
+    #[error("the ledger failed: {0}")]
+    Store(#[from] StoreError),
+}
+
+impl From<AppendError> for OwnerError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Act(error) => Self::Act(error),
+            AppendError::Store(error) => Self::Store(error),
+        }
+    }
+}

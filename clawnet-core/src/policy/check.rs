@@ -1,0 +1,139 @@
+//! Which events may follow the present state: asked before a record is written, and again when
+//! one is replayed.
+use super::{ActError, DEPTH_MAX, Standing, State};
+use crate::{
+    id::{GrantId, IdentityId},
+    record::{Act, Event, SignedAct},
+    rule::Grant,
+    time::Timestamp,
+};
+
+impl State {
+    /// Whether `event` may be recorded at `at`. Changes nothing.
+    pub(crate) fn check(&self, event: &Event, at: Timestamp) -> Result<(), ActError> {
+        match event {
+            Event::Act(signed) => {
+                self.check_signature(signed)?;
+                self.check_act(&signed.act, at)
+            }
+            Event::Delegated { agent, grant, identity, name, rules } => {
+                let state = self.agents.get(agent).ok_or(ActError::UnknownAgent(*agent))?;
+                self.check_identity(*identity, name, Some(state.identity))?;
+                self.check_grant(*grant, rules, at)
+            }
+            Event::Outcome(outcome) if !self.intents.contains_key(&outcome.intent) => {
+                Err(ActError::OutOfPlace)
+            }
+            Event::Asked(_)
+            | Event::Checkpoint { .. }
+            | Event::Denied(_)
+            | Event::Intent(_)
+            | Event::Opened { .. }
+            | Event::Outcome(_)
+            | Event::Recalled { .. }
+            | Event::Recovered { .. } => Ok(()),
+        }
+    }
+
+    /// Whether the owner may decide so at `at`.
+    pub(crate) fn check_act(&self, act: &Act, at: Timestamp) -> Result<(), ActError> {
+        match act {
+            Act::Approve(approval) => {
+                let unknown = ActError::UnknownTicket(approval.ticket);
+                let asked = self.questions.get(&approval.ticket).ok_or(unknown.clone())?;
+                if asked.granted || asked.question.expires <= at {
+                    return Err(unknown);
+                }
+                let same = asked.question.approval() == *approval
+                    && approval.epoch == self.epoch(approval.identity);
+                if same { Ok(()) } else { Err(ActError::ApprovalMismatch) }
+            }
+            Act::Reject { ticket } => {
+                let asked = self.questions.get(ticket);
+                asked.map(drop).ok_or(ActError::UnknownTicket(*ticket))
+            }
+            Act::Bind { agent, identity, name, runtime } => {
+                self.known(*identity)?;
+                check_name(name)?;
+                check_name(runtime)?;
+                if self.agents.contains_key(agent) { Err(ActError::Taken) } else { Ok(()) }
+            }
+            Act::Dismiss { agent } => {
+                self.agents.get(agent).map(drop).ok_or(ActError::UnknownAgent(*agent))
+            }
+            Act::Freeze { identity } => identity.map_or(Ok(()), |id| self.known(id)),
+            Act::Unfreeze { identity: None } if !self.frozen => Err(ActError::NotFrozen),
+            Act::Unfreeze { identity: None } => Ok(()),
+            Act::Unfreeze { identity: Some(identity) } => {
+                self.known(*identity)?;
+                let state = self.identities.get(identity);
+                let frozen = state.is_some_and(|state| state.standing == Standing::Frozen);
+                if frozen { Ok(()) } else { Err(ActError::NotFrozen) }
+            }
+            Act::Grant { grant, identity, rules } => {
+                self.known(*identity)?;
+                self.check_grant(*grant, rules, at)
+            }
+            Act::Identity { identity, name, parent } => {
+                self.check_identity(*identity, name, *parent)
+            }
+            Act::Retire { identity, .. } => self.known(*identity),
+            Act::Revoke { grant } => {
+                self.grants.get(grant).map(drop).ok_or(ActError::UnknownGrant(*grant))
+            }
+        }
+    }
+
+    fn check_signature(&self, signed: &SignedAct) -> Result<(), ActError> {
+        let number = signed.number;
+        let statement = SignedAct::statement(self.owner, number, &signed.act);
+        let proven = self.key.verify(&statement, &signed.signature).is_ok();
+        if proven && Some(number) == self.acts.checked_add(1) {
+            Ok(())
+        } else {
+            Err(ActError::NotTheOwners { number })
+        }
+    }
+
+    fn check_identity(
+        &self,
+        identity: IdentityId,
+        name: &str,
+        parent: Option<IdentityId>,
+    ) -> Result<(), ActError> {
+        check_name(name)?;
+        if self.identities.contains_key(&identity) {
+            return Err(ActError::Taken);
+        }
+        let Some(parent) = parent else { return Ok(()) };
+        self.known(parent)?;
+        if self.chain(parent).len() < DEPTH_MAX { Ok(()) } else { Err(ActError::TooDeep) }
+    }
+
+    fn check_grant(&self, grant: GrantId, rules: &Grant, at: Timestamp) -> Result<(), ActError> {
+        rules.check(at)?;
+        if self.grants.contains_key(&grant) { Err(ActError::Taken) } else { Ok(()) }
+    }
+
+    /// An identity of this ledger that is not retired.
+    fn known(&self, identity: IdentityId) -> Result<(), ActError> {
+        match self.identities.get(&identity).map(|state| state.standing) {
+            None => Err(ActError::UnknownIdentity(identity)),
+            Some(Standing::Retired { .. }) => Err(ActError::Retired(identity)),
+            Some(Standing::Live | Standing::Frozen) => Ok(()),
+        }
+    }
+}
+
+/// How many characters a name may have.
+const NAME_CHARS_MAX: usize = 64;
+
+fn check_name(name: &str) -> Result<(), ActError> {
+    let hidden = |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{206f}' | '\u{feff}');
+    let length = name.chars().count();
+    if (1..=NAME_CHARS_MAX).contains(&length) && !name.contains(hidden) && name.trim() == name {
+        Ok(())
+    } else {
+        Err(ActError::Name)
+    }
+}

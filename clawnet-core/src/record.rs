@@ -1,0 +1,345 @@
+//! What a ledger holds: one entry for every decision, act and outcome.
+//!
+//! A record's canonical JSON is the frame's payload. Fields are declared in the order of their
+//! names, so that plain serialisation is canonical; a test holds that for every event. Once
+//! written, a field's name and meaning never change.
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    approval::{Approval, OperationText, Question, Version},
+    denial::Denial,
+    digest::{CHAIN, Digest},
+    id::{AgentId, GrantId, IdentityId, OwnerId, TicketId},
+    key::{PublicKey, Signature},
+    operation::{Code, Effect},
+    rule::{Grant, RuleId},
+    store::Frame,
+    time::Timestamp,
+};
+
+/// One entry of an owner's ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuditRecord {
+    /// Its place, counted from 1 without a gap.
+    pub sequence: u64,
+    /// The chain hash over this record and everything before it.
+    pub hash: Digest,
+    /// When, by the kernel's clock; never less than the record before.
+    pub at: Timestamp,
+    /// Who caused it.
+    pub actor: Actor,
+    /// What.
+    pub event: Event,
+}
+
+impl AuditRecord {
+    /// Reads a frame. It does not check the chain: verifying a ledger does.
+    pub fn from_frame(frame: &Frame) -> Result<Self, UnreadableRecord> {
+        let body: Body<Event> = serde_json::from_slice(&frame.payload).map_err(|error| {
+            UnreadableRecord { sequence: frame.sequence, what: error.to_string() }
+        })?;
+        let Body { actor, at, event } = body;
+        Ok(Self { sequence: frame.sequence, hash: frame.hash, at, actor, event })
+    }
+}
+
+/// A frame whose payload is no record this version knows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("record {sequence} cannot be read: {what}")]
+pub struct UnreadableRecord {
+    /// Which.
+    pub sequence: u64,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// The bytes of a record, appended to `out`.
+pub(crate) fn encode(
+    out: &mut Vec<u8>,
+    at: Timestamp,
+    actor: Actor,
+    event: &Event,
+) -> Result<(), serde_json::Error> {
+    serde_json::to_writer(out, &Body { actor, at, event })
+}
+
+/// The chain hash of the record at `sequence` behind `previous`.
+pub(crate) fn chain(owner: OwnerId, sequence: u64, previous: Digest, payload: &[u8]) -> Digest {
+    CHAIN.digest(&[owner.as_bytes(), &sequence.to_le_bytes(), previous.as_bytes(), payload])
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body<E> {
+    actor: Actor,
+    at: Timestamp,
+    event: E,
+}
+
+/// Who caused a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Actor {
+    /// An agent, for its identity.
+    Agent {
+        /// The actor.
+        agent: AgentId,
+        /// For whom it acts.
+        identity: IdentityId,
+    },
+    /// The kernel itself: opening, recovering, keeping a snapshot.
+    Kernel,
+    /// The owner, by their key.
+    Owner,
+}
+
+/// What a record says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Event {
+    /// The owner decided something.
+    Act(SignedAct),
+    /// An agent asked for what needs the owner's yes.
+    Asked(Question),
+    /// The state that all records before this one fold to.
+    Checkpoint {
+        /// Its digest.
+        state: Digest,
+    },
+    /// An agent handed part of its scope on, to an identity made for it.
+    Delegated {
+        /// Who may act under it.
+        agent: AgentId,
+        /// What was handed on.
+        grant: GrantId,
+        /// To whom.
+        identity: IdentityId,
+        /// The name it was given.
+        name: String,
+        /// The rules of the grant.
+        rules: Grant,
+    },
+    /// An operation was refused: a boundary violation.
+    Denied(Refused),
+    /// An operation is about to be performed.
+    Intent(Intent),
+    /// The first record: whose ledger this is.
+    Opened {
+        /// The version of this format: 1.
+        format: u16,
+        /// The owner's public key.
+        key: PublicKey,
+    },
+    /// What came of an intent.
+    Outcome(Outcome),
+    /// What an endpoint said, after a restart, about an intent that had been interrupted.
+    Recalled {
+        /// The intent's sequence.
+        intent: u64,
+        /// What it said.
+        said: Recalled,
+    },
+    /// The kernel was opened on a ledger with intents that had no outcome, and closed them.
+    Recovered {
+        /// How many.
+        closed: u64,
+    },
+}
+
+/// What the owner decided, and the signature that proves it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct SignedAct {
+    /// The decision.
+    pub act: Act,
+    /// Its place among the owner's acts, counted from 1, so that none can be replayed.
+    pub number: u64,
+    /// By the owner's key, over [`SignedAct::statement`].
+    pub signature: Signature,
+}
+
+impl SignedAct {
+    pub(crate) fn new(act: Act, number: u64, signature: Signature) -> Self {
+        Self { act, number, signature }
+    }
+
+    /// The bytes a signature is over: a line that says what this is, then canonical JSON.
+    #[must_use]
+    pub fn statement(owner: OwnerId, number: u64, act: &Act) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Statement<'a> {
+            act: &'a Act,
+            ledger: OwnerId,
+            number: u64,
+        }
+        let mut bytes = b"clawnet owner act v1\n".to_vec();
+        // Acts are plain data with text keys: writing them to memory cannot fail, and a cut
+        // statement would verify nothing.
+        let statement = Statement { act, ledger: owner, number };
+        if serde_json::to_writer(&mut bytes, &statement).is_err() {
+            bytes.clear();
+        }
+        bytes
+    }
+}
+
+/// A decision only the owner can take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Act {
+    /// Said yes to a question.
+    Approve(Approval),
+    /// Let an agent act for an identity.
+    Bind {
+        /// The agent.
+        agent: AgentId,
+        /// For whom.
+        identity: IdentityId,
+        /// What it is called.
+        name: String,
+        /// Where it runs, such as `claude-code`.
+        runtime: String,
+    },
+    /// Ended an agent's right to act.
+    Dismiss {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// Stopped an identity, or everything.
+    Freeze {
+        /// Which identity, or none for everything.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        identity: Option<IdentityId>,
+    },
+    /// Issued a grant.
+    Grant {
+        /// Its identifier.
+        grant: GrantId,
+        /// To whom.
+        identity: IdentityId,
+        /// Its rules.
+        rules: Grant,
+    },
+    /// Made an identity, beneath another or beneath the owner.
+    Identity {
+        /// Its identifier.
+        identity: IdentityId,
+        /// What it is called.
+        name: String,
+        /// Whose scope limits it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent: Option<IdentityId>,
+    },
+    /// Said no to a question.
+    Reject {
+        /// Which.
+        ticket: TicketId,
+    },
+    /// Ended an identity for good.
+    Retire {
+        /// The digest of its archive.
+        archive: Digest,
+        /// Which.
+        identity: IdentityId,
+    },
+    /// Took a grant back.
+    Revoke {
+        /// Which.
+        grant: GrantId,
+    },
+    /// Let an identity, or everything, go on.
+    Unfreeze {
+        /// Which identity, or none for everything.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        identity: Option<IdentityId>,
+    },
+}
+
+/// An operation about to be performed: durable before the effect, unless it only observes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Intent {
+    /// The approval it spends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<TicketId>,
+    /// What it does to the world.
+    pub effect: Effect,
+    /// The identity's policy epoch it was judged in.
+    pub epoch: u64,
+    /// The operation's kind.
+    pub kind: std::borrow::Cow<'static, str>,
+    /// The endpoint's name.
+    pub mount: std::sync::Arc<str>,
+    /// The operation itself.
+    pub operation: OperationText,
+    /// One rule for each demand and mandate, which together let it pass.
+    pub rules: smallvec::SmallVec<[RuleId; 2]>,
+    /// What it acts on, as layer 2 found it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+}
+
+/// What came of an intent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// What backs it, by digest, where the endpoint attested something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Digest>,
+    /// The intent's sequence.
+    pub intent: u64,
+    /// What came.
+    pub result: OutcomeKind,
+}
+
+/// How an operation ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OutcomeKind {
+    /// The endpoint performed it.
+    Done,
+    /// The endpoint tried and failed.
+    Failed {
+        /// Why, for programs.
+        code: Code,
+        /// Why, for people.
+        what: String,
+    },
+    /// Nobody saw it end: a crash, or a caller that gave up. It may have happened.
+    Interrupted,
+}
+
+/// What an endpoint remembers of an intent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "every endpoint must be able to say each of them")]
+pub enum Recalled {
+    /// The effect happened.
+    Done,
+    /// It did not, and will not.
+    NotDone,
+    /// It cannot tell.
+    Unknown,
+}
+
+/// A refused operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Refused {
+    /// Why.
+    pub denial: Denial,
+    /// The operation's kind.
+    pub kind: String,
+    /// The operation itself, unless it was malformed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<OperationText>,
+}

@@ -1,0 +1,185 @@
+//! The embedded store: our own segment files, one committer, one flush for everybody who waits.
+//!
+//! What is true is in the segments. They hold the frames of all owners in the order of the calls;
+//! all else, sled included, is rebuilt from them. Everything below is little endian.
+//!
+//! ```text
+//! segments/00000001.log   header, groups    64 MiB each; frames never cross segments
+//! bodies/<owner>-<digest> content that may be erased, one file each
+//! index/                  sled: positions, ends of logs, snapshots (`index.aside/`: one set aside)
+//! index.opening           there while sled is being opened
+//! staging/, lock
+//!
+//! header  32 bytes: "clawsegm", version 1 (u32), segment (u32), node position (u64), checksum (u64)
+//! group             frames, then one footer; written at once, flushed at once
+//! frame   76 bytes: length of the payload (u32), checksum (u64), owner (16), sequence (u64),
+//!                   position of this log's frame before it (u64), chain hash (32); the payload
+//! footer  64 bytes: 0xFFFF_FFFF (u32), checksum (u64), node position (u64), frames in the group
+//!                   (u32), segment (u32), offset of the group in it (u32), hash (32)
+//! ```
+//!
+//! - A **position** is `segment << 32 | offset`; segments count from 1 and 0 is nowhere. The **node
+//!   position** is how many frames the node has written, all owners together.
+//! - The **checksum** is that of [`checksum`], over what follows it; of a header, over what is
+//!   before it. It finds rot in what is read. The **hash** is BLAKE3 in `derive_key` mode, context
+//!   `clawnet 2026 store group v1`, over node position, count, position of the group and frames.
+//! - **Opening** reads from the index's watermark on. Bytes behind the last whole group of the last
+//!   segment are a torn end and are cut, because only one group is ever in flight. Broken bytes
+//!   with a whole group after them, in an earlier segment, or more than one group long are
+//!   [`StoreError::Damaged`]: nothing is cut, nothing is written, what can be read is read.
+//! - **Failing** once is failing until it is opened again, and a flush is never tried twice.
+use std::{io, path::Path, sync::Arc, thread::JoinHandle};
+
+use async_trait::async_trait;
+
+use super::{Batch, Commit, Durability, Frame, Head, Snapshot, Store, StoreError};
+use crate::{digest::Digest, id::OwnerId};
+
+mod body;
+mod checksum;
+mod committer;
+#[cfg(test)]
+#[path = "contract.rs"]
+mod contract;
+mod disk;
+mod frame;
+mod group;
+mod index;
+mod opening;
+mod queue;
+mod reader;
+mod replay;
+mod segment;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+use self::{
+    disk::DirDisk,
+    index::Index,
+    opening::Parts,
+    queue::{Append, Queue, Room},
+    reader::Reader,
+};
+pub use self::{disk::Disk, opening::Opened};
+
+/// Keeps logs in a folder, each acknowledged frame for good.
+///
+/// **Promises** what [`Store`] does, on any file system that honours `fdatasync`. Dropping it writes
+/// and flushes what is buffered. **Refuses** a second opener.
+///
+/// Reading, bodies and snapshots do their file I/O in the polling thread, some microseconds each
+/// when warm; an application that cannot have that polls them where blocking is allowed. Appending
+/// never touches a file: a thread does. The ends of all logs are in memory, about 150 bytes each.
+#[derive(Debug)]
+pub struct LocalStore {
+    disk: Arc<dyn Disk>,
+    index: Arc<Index>,
+    queue: Arc<Queue>,
+    committer: Option<JoinHandle<()>>,
+}
+
+impl LocalStore {
+    /// From which size on a segment is left for the next: 64 MiB.
+    pub const SEGMENT_SIZE_BYTES_MAX: u32 = 64 << 20;
+
+    /// Opens the store in `dir`, and makes it, for its owner only, if it is absent.
+    ///
+    /// A damaged store opens too, see [`Opened::damage`]; it then reads and refuses appends.
+    pub fn open(dir: &Path) -> Result<(Self, Opened), StoreError> {
+        Self::open_on(Box::new(DirDisk::open(dir)?), Self::SEGMENT_SIZE_BYTES_MAX)
+    }
+
+    /// Opens the store on any disk, with segments of any size.
+    pub fn open_on(
+        disk: Box<dyn Disk>,
+        segment_size_bytes_max: u32,
+    ) -> Result<(Self, Opened), StoreError> {
+        let largest = segment_size_bytes_max.min(Self::SEGMENT_SIZE_BYTES_MAX);
+        let (Parts { disk, index, queue, committer }, opened) = opening::open(disk, largest)?;
+        let committer = Some(committer.spawn()?);
+        Ok((Self { disk, index, queue, committer }, opened))
+    }
+
+    /// Remembers damage, so that nothing is written behind it and the next opening says so.
+    fn report(&self, error: StoreError) -> StoreError {
+        if matches!(error, StoreError::Damaged { .. }) {
+            self.queue.damage(&error);
+            self.index.freeze();
+        }
+        error
+    }
+}
+
+#[async_trait]
+impl Store for LocalStore {
+    async fn head(&self, log: OwnerId) -> Result<Head, StoreError> {
+        self.queue.head(log)
+    }
+
+    fn append(&self, log: OwnerId, expected: Head, batch: Batch, class: Durability) -> Commit {
+        self.queue.enqueue(Append { log, expected, batch, class })
+    }
+
+    async fn read(
+        &self,
+        log: OwnerId,
+        sequence: u64,
+        size_bytes_max: usize,
+    ) -> Result<Vec<Frame>, StoreError> {
+        let written = self.queue.written(log)?;
+        let (mut next, mut room) = (sequence.max(1), Room::of(size_bytes_max));
+        let mut frames = Vec::new();
+        if next <= written.sequence {
+            let mut reader = Reader::new(&*self.disk, &self.index, log, written);
+            let read = reader.read(next, &mut room, size_bytes_max);
+            frames = read.map_err(|error| self.report(error))?;
+            next = frames.last().map_or(next, |frame| frame.sequence.saturating_add(1));
+        }
+        if next > written.sequence {
+            frames.extend(self.queue.unwritten(log, next, room));
+        }
+        if frames.is_empty() {
+            self.queue.ends(log)?;
+        }
+        Ok(frames)
+    }
+
+    async fn keep_snapshot(&self, log: OwnerId, snapshot: Snapshot) -> Result<(), StoreError> {
+        self.queue.writable()?;
+        body::checked_size(snapshot.state.len())?;
+        snapshot::keep(&self.index, log, &snapshot);
+        Ok(())
+    }
+
+    async fn snapshot(&self, log: OwnerId) -> Result<Option<Snapshot>, StoreError> {
+        self.queue.readable()?;
+        Ok(snapshot::read(&self.index, log))
+    }
+
+    async fn keep_body(&self, log: OwnerId, body: &[u8]) -> Result<Digest, StoreError> {
+        body::keep(&*self.disk, &self.queue, log, body)
+    }
+
+    async fn body(&self, log: OwnerId, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        self.queue.readable()?;
+        body::read(&*self.disk, log, digest)
+    }
+
+    async fn erase_body(&self, log: OwnerId, digest: Digest) -> Result<(), StoreError> {
+        body::erase(&*self.disk, &self.queue, log, digest)
+    }
+}
+
+impl Drop for LocalStore {
+    fn drop(&mut self) {
+        self.queue.close();
+        if let Some(committer) = self.committer.take() {
+            drop(committer.join());
+        }
+    }
+}
+
+fn io_failed(action: &str, source: io::Error) -> StoreError {
+    StoreError::Io { action: action.to_owned(), source: Arc::new(source) }
+}

@@ -1,0 +1,248 @@
+//! What can be rebuilt from the segments, in sled: never the truth, and never trusted blindly.
+//!
+//! One tree. Keys begin with their kind: `0 owner sequence` is the position of every 64th frame,
+//! `1 owner` the end of a log, `2 owner` a snapshot and `2 owner chunk` its bytes, `3` the
+//! watermark: the end of the group up to which all this is complete; `4` in its place once damage
+//! was found. Numbers in keys are big endian, in values little endian. Ends and watermark change in
+//! one sled batch, and the ends' sequences must add up to the watermark's node position, so a lost
+//! or stale end is noticed.
+use std::{
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use super::segment::{Place, Position};
+use crate::{digest::Digest, id::OwnerId};
+
+/// The sparse index, the ends and the watermark. Without sled it is kept in memory.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    sled: Option<sled::Db>,
+    /// Sled failed or panicked, so it is not asked again.
+    lost: AtomicBool,
+    /// Positions that are not in sled yet.
+    fresh: Mutex<HashMap<(OwnerId, u64), Position>>,
+    /// Set when damage was found: a watermark would hide it from the next opening.
+    frozen: Mutex<bool>,
+}
+
+/// Up to where the index is complete, and what closes the group that ends there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Watermark {
+    pub(super) position: Position,
+    pub(super) node_position: u64,
+    pub(super) hash: Digest,
+}
+
+/// What the index knew when it was opened.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) watermark: Watermark,
+    pub(super) ends: HashMap<OwnerId, Place>,
+    /// Damage was found before: the watermark says what was certain once, and no more.
+    pub(super) suspect: bool,
+}
+
+/// Every how many frames of a log one is indexed.
+pub(super) const STRIDE: u64 = 64;
+
+impl Index {
+    /// Opens sled at `dir` and reads what it knows, or says why not.
+    pub(super) fn open(dir: &Path) -> Result<(Self, Option<Known>), String> {
+        let config = sled::Config::new().path(dir).cache_capacity(CACHE_SIZE_BYTES);
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            let sled = config.flush_every_ms(Some(1000)).open()?;
+            let known = known(&sled)?;
+            Ok::<_, sled::Error>((sled, known))
+        }));
+        match opened {
+            Ok(Ok((sled, known))) => Ok((Self { sled: Some(sled), ..Self::default() }, known?)),
+            Ok(Err(error)) => Err(format!("it did not open: {error}")),
+            Err(_) => Err("it panicked while opening".to_owned()),
+        }
+    }
+
+    /// The sequence of the last indexed frame that is not behind `sequence`.
+    pub(super) fn anchor(sequence: u64) -> u64 {
+        let before = sequence.saturating_sub(1);
+        before.saturating_sub(before % STRIDE).saturating_add(1)
+    }
+
+    /// Notes where a frame is, if it is one that is indexed.
+    pub(super) fn note(&self, owner: OwnerId, sequence: u64, position: Position) {
+        if Self::anchor(sequence) == sequence {
+            locked(&self.fresh).insert((owner, sequence), position);
+        }
+    }
+
+    /// Where that frame is said to be.
+    pub(super) fn find(&self, owner: OwnerId, sequence: u64) -> Option<Position> {
+        if let Some(position) = locked(&self.fresh).get(&(owner, sequence)) {
+            return Some(*position);
+        }
+        let found = self.ask(|sled| sled.get(frame_key(owner, sequence)))??;
+        Some(Position::from_u64(u64::from_le_bytes(found.as_ref().try_into().ok()?)))
+    }
+
+    /// Writes what was noted, the `ends` that changed and how far both are complete.
+    ///
+    /// It need not succeed, and nothing waits for a disk.
+    pub(super) fn write(&self, ends: &HashMap<OwnerId, Place>, watermark: Option<Watermark>) {
+        let frozen = locked(&self.frozen);
+        if *frozen || self.sled.is_none() || self.lost.load(Ordering::Relaxed) {
+            return;
+        }
+        let noted: Vec<_> = locked(&self.fresh).iter().map(|(key, at)| (*key, *at)).collect();
+        let mut batch = sled::Batch::default();
+        for ((owner, sequence), position) in &noted {
+            batch.insert(&*frame_key(*owner, *sequence), &position.to_u64().to_le_bytes());
+        }
+        for (owner, end) in ends {
+            batch.insert(&*key(END, *owner, &[]), end_value(end));
+        }
+        if let Some(watermark) = watermark {
+            batch.insert(&[WATERMARK], watermark_value(&watermark));
+            batch.remove(&[SUSPECT]);
+        }
+        if self.ask(|sled| sled.apply_batch(batch)).is_some() {
+            let mut fresh = locked(&self.fresh);
+            for (key, _) in &noted {
+                fresh.remove(key);
+            }
+        }
+    }
+
+    /// Has the next opening read everything again, and take nothing for a torn end that was
+    /// whole once.
+    pub(super) fn freeze(&self) {
+        let mut frozen = locked(&self.frozen);
+        *frozen = true;
+        self.ask(|sled| {
+            let mut batch = sled::Batch::default();
+            if let Some(watermark) = sled.get([WATERMARK])? {
+                batch.insert(&[SUSPECT], watermark);
+                batch.remove(&[WATERMARK]);
+            }
+            sled.apply_batch(batch)
+        });
+    }
+
+    /// Puts `chunks` in place of what is kept for `owner` under the snapshot's key.
+    pub(super) fn keep_chunks(&self, owner: OwnerId, chunks: &[&[u8]]) {
+        let keep = |sled: &sled::Db| {
+            let mut batch = sled::Batch::default();
+            for old in sled.scan_prefix(key(SNAPSHOT, owner, &[])).keys() {
+                batch.remove(old?);
+            }
+            for (chunk, number) in chunks.iter().zip(0_u32..) {
+                batch.insert(&*key(SNAPSHOT, owner, &number.to_be_bytes()), *chunk);
+            }
+            sled.apply_batch(batch)
+        };
+        self.ask(keep);
+    }
+
+    /// What is kept for `owner` under the snapshot's key, put together again.
+    pub(super) fn chunks(&self, owner: OwnerId) -> Vec<u8> {
+        let gather = |sled: &sled::Db| {
+            let mut whole = Vec::new();
+            for chunk in sled.scan_prefix(key(SNAPSHOT, owner, &[])).values() {
+                whole.extend_from_slice(&chunk?);
+            }
+            Ok(whole)
+        };
+        self.ask(gather).unwrap_or_default()
+    }
+
+    /// Asks sled, which may fail and may panic: then it is lost, and only time with it.
+    fn ask<T>(&self, question: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Option<T> {
+        let sled = self.sled.as_ref().filter(|_| !self.lost.load(Ordering::Relaxed))?;
+        if let Ok(Ok(answer)) = catch_unwind(AssertUnwindSafe(|| question(sled))) {
+            Some(answer)
+        } else {
+            self.lost.store(true, Ordering::Relaxed);
+            None
+        }
+    }
+}
+
+/// Reads ends and watermark. `Err` inside: they do not fit each other.
+fn known(sled: &sled::Db) -> sled::Result<Result<Option<Known>, String>> {
+    let unfit = || Ok(Err("its entries do not fit each other".to_owned()));
+    let (mut ends, mut total) = (HashMap::new(), 0_u64);
+    let suspect = sled.get([SUSPECT])?;
+    let Some(watermark) =
+        suspect.clone().map_or_else(|| sled.get([WATERMARK]), |at| Ok(Some(at)))?
+    else {
+        return Ok(Ok(None));
+    };
+    let Some(watermark) = watermark_of(&watermark) else { return unfit() };
+    if suspect.is_some() {
+        return Ok(Ok(Some(Known { watermark, ends, suspect: true })));
+    }
+    for entry in sled.scan_prefix([END]) {
+        let (key, value) = entry?;
+        let owner = key.get(1..).and_then(|owner| <[u8; 16]>::try_from(owner).ok());
+        let Some((owner, end)) = owner.zip(end_of(&value)) else { return unfit() };
+        total = total.wrapping_add(end.sequence);
+        ends.insert(OwnerId::from_bytes(owner), end);
+    }
+    if total != watermark.node_position {
+        return unfit();
+    }
+    Ok(Ok(Some(Known { watermark, ends, suspect: false })))
+}
+
+fn key(kind: u8, owner: OwnerId, rest: &[u8]) -> Vec<u8> {
+    [&[kind], owner.as_bytes().as_slice(), rest].concat()
+}
+
+fn frame_key(owner: OwnerId, sequence: u64) -> Vec<u8> {
+    key(FRAME, owner, &sequence.to_be_bytes())
+}
+
+fn end_value(end: &Place) -> Vec<u8> {
+    let (sequence, position) = (end.sequence.to_le_bytes(), end.position.to_u64().to_le_bytes());
+    [&sequence, &position, end.hash.as_bytes().as_slice()].concat()
+}
+
+fn end_of(value: &[u8]) -> Option<Place> {
+    let (sequence, position, hash) = triple(value)?;
+    Some(Place { sequence, position: Position::from_u64(position), hash })
+}
+
+fn watermark_value(watermark: &Watermark) -> Vec<u8> {
+    let position = watermark.position.to_u64().to_le_bytes();
+    let node_position = watermark.node_position.to_le_bytes();
+    [&position, &node_position, watermark.hash.as_bytes().as_slice()].concat()
+}
+
+fn watermark_of(value: &[u8]) -> Option<Watermark> {
+    let (position, node_position, hash) = triple(value)?;
+    Some(Watermark { position: Position::from_u64(position), node_position, hash })
+}
+
+fn triple(value: &[u8]) -> Option<(u64, u64, Digest)> {
+    let (first, rest) = value.split_first_chunk()?;
+    let (second, hash) = rest.split_first_chunk()?;
+    let hash = Digest::from_bytes(hash.try_into().ok()?);
+    Some((u64::from_le_bytes(*first), u64::from_le_bytes(*second), hash))
+}
+
+/// What is changed under these locks is changed by one call, so a panic leaves it whole.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const CACHE_SIZE_BYTES: u64 = 16 << 20;
+
+const FRAME: u8 = 0;
+const END: u8 = 1;
+const SNAPSHOT: u8 = 2;
+const WATERMARK: u8 = 3;
+const SUSPECT: u8 = 4;

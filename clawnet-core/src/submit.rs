@@ -1,0 +1,187 @@
+//! The path: one straight line from an agent's wish to a recorded outcome.
+//!
+//! ```text
+//!  agent.submit(&mount, &operation)
+//!      |
+//!      v   Bound ----> Permit ------> Admitted ----> Entry -------> Authorized --> perform --> Outcome
+//!          who?        layer 1        layer 2        intent,        borrows the    effect      durable
+//!                      scope          veto           durable        entry
+//!                      \_ ask: ticket to the owner; the same operation submitted again after the
+//!                         yes is judged afresh
+//! ```
+//!
+//! Each box is a type made only where its check is performed.
+use std::sync::Arc;
+
+use crate::{
+    approval::{ContentRef, OperationText, Ticket},
+    bound::{Bound, Seat, Unbound},
+    denial::{Denial, DenyCode, Layer},
+    endpoint::{Admitted, Endpoint, Fault, Mount},
+    ledger::{Draft, Entry, Opening},
+    operation::{Operation, Request},
+    permit::Permit,
+    record::{Actor, Event, OutcomeKind, Refused},
+    rule::Verdict,
+    store::{Durability, StoreError},
+};
+
+/// Why an operation had no effect, or none that is promised.
+#[derive(Debug, Clone, thiserror::Error)]
+#[expect(clippy::exhaustive_enums, reason = "an agent must handle each way of not succeeding")]
+pub enum Refusal {
+    /// Governance said no. Nothing was tried.
+    #[error(transparent)]
+    Denied(#[from] Denial),
+    /// The owner was asked. Submit the same operation again after the yes.
+    #[error("the owner was asked, ticket {}", .0.id)]
+    Escalated(Ticket),
+    /// Governance said yes and the effect failed.
+    #[error(transparent)]
+    Failed(#[from] Fault),
+    /// The kernel cannot keep its promise: it denies everything until it is opened again. If the
+    /// effect was tried, recovery will find its intent.
+    #[error("the ledger cannot be written: {0}")]
+    Ledger(#[from] StoreError),
+}
+
+/// How often an operation is judged again because the policy changed under it.
+const ATTEMPTS_MAX: usize = 8;
+
+pub(crate) async fn submit<O, E>(
+    seat: &Seat,
+    mount: &Mount<E>,
+    operation: &O,
+) -> Result<O::Output, Refusal>
+where
+    O: Operation,
+    E: Endpoint<O>,
+{
+    let request = match Request::of(operation) {
+        Ok(request) => request,
+        Err(error) => {
+            let denial = Denial::of(Layer::Scope, DenyCode::Malformed).because(error);
+            return Err(refuse(seat, O::KIND, None, denial));
+        }
+    };
+    let refuse = |denial| refuse(seat, O::KIND, Some(request.text()), denial);
+    if !mount.is_of(&seat.ledger) {
+        return Err(refuse(Denial::of(Layer::Identity, DenyCode::Foreign)));
+    }
+    let mut content = None;
+    for _ in 0..ATTEMPTS_MAX {
+        let bound = match Bound::prove(seat) {
+            Ok(bound) => bound,
+            Err(Unbound::Denied(denial)) => return Err(refuse(denial)),
+            Err(Unbound::Ledger(error)) => return Err(Refusal::Ledger(error)),
+        };
+        let permit = Permit::judge(bound, &request).map_err(&refuse)?;
+        let admitted = Admitted::ask(permit, mount).map_err(&refuse)?;
+        if admitted.permit().verdict() == Verdict::Ask && content.is_none() {
+            content = match keep_content(seat, operation).await {
+                Ok(content) => content,
+                Err(StoreError::TooLarge { size_bytes, .. }) => {
+                    let what =
+                        format!("{size_bytes} bytes of content cannot be shown to the owner");
+                    let denial = Denial::of(Layer::Owner, DenyCode::Malformed).because(what);
+                    return Err(refuse(denial));
+                }
+                Err(error) => return Err(Refusal::Ledger(seat.ledger.fail(error))),
+            };
+        }
+        match enter(&admitted, mount.shared_name(), content)? {
+            Opening::Stale => {}
+            Opening::Denied(denial) => return Err(refuse(denial)),
+            Opening::Asked(ticket, commit) => {
+                if let Some(commit) = commit {
+                    seat.ledger.settle(commit).await?;
+                }
+                return Err(Refusal::Escalated(ticket));
+            }
+            Opening::Open(entry, commit) => {
+                seat.ledger.settle(commit).await?;
+                return conclude(mount, &admitted, entry).await;
+            }
+        }
+    }
+    Err(refuse(Denial::of(Layer::Scope, DenyCode::Unsettled)))
+}
+
+/// Opens the entry of an admitted operation: the last check, and the intent.
+fn enter<'a, O: Operation>(
+    admitted: &Admitted<'a, O>,
+    mount: &Arc<str>,
+    content: Option<ContentRef>,
+) -> Result<Opening<'a>, StoreError> {
+    let permit = admitted.permit();
+    let (bound, request) = (permit.bound(), permit.request());
+    let seat = bound.seat();
+    let draft = Draft {
+        agent: seat.caller().agent(),
+        identity: seat.caller().identity(),
+        kind: O::KIND,
+        effect: O::EFFECT,
+        operation: request.text(),
+        digest: &|| request.digest(),
+        judge: &|now| permit.judge_at(now),
+        verdict: permit.verdict(),
+        epoch: bound.scope().epoch,
+        version: admitted.version().cloned(),
+        mount,
+        content,
+    };
+    Entry::open(&seat.ledger, &draft)
+}
+
+/// Lets the endpoint act under the open entry, and records what came of it.
+async fn conclude<O, E>(
+    mount: &Mount<E>,
+    admitted: &Admitted<'_, O>,
+    entry: Entry<'_>,
+) -> Result<O::Output, Refusal>
+where
+    O: Operation,
+    E: Endpoint<O>,
+{
+    let (result, evidence) = mount.perform(admitted, &entry).await;
+    let outcome = match &result {
+        Ok(_) => OutcomeKind::Done,
+        Err(fault) => {
+            let (code, what) = fault.parts();
+            OutcomeKind::Failed { code, what }
+        }
+    };
+    entry.close(outcome, evidence).await?;
+    let ledger = &admitted.permit().bound().seat().ledger;
+    ledger.checkpoint_if_due().await?;
+    Ok(result?)
+}
+
+/// Keeps what the owner may want to read, before the question is asked.
+async fn keep_content<O: Operation>(
+    seat: &Seat,
+    operation: &O,
+) -> Result<Option<ContentRef>, StoreError> {
+    let Some(bytes) = operation.content() else { return Ok(None) };
+    let digest = seat.ledger.store.keep_body(seat.ledger.owner, bytes).await?;
+    Ok(Some(ContentRef { digest, size_bytes: bytes.len() as u64 }))
+}
+
+/// Records a refusal, which needs not wait for the disk: nothing happened.
+fn refuse(seat: &Seat, kind: &'static str, operation: Option<&str>, denial: Denial) -> Refusal {
+    let event = Event::Denied(Refused {
+        denial: denial.clone(),
+        kind: kind.into(),
+        operation: operation.map(OperationText::new),
+    });
+    let caller = seat.caller();
+    let actor = Actor::Agent { agent: caller.agent(), identity: caller.identity() };
+    let recorded = seat.ledger.lock().and_then(|mut inner| {
+        let appended = seat.ledger.append(&mut inner, (actor, &event), Durability::Buffered);
+        appended.map(drop).map_err(|error| seat.ledger.store_error(error))
+    });
+    match recorded {
+        Ok(()) => Refusal::Denied(denial.for_agent()),
+        Err(error) => Refusal::Ledger(error),
+    }
+}
