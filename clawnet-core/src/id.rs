@@ -30,7 +30,7 @@ macro_rules! ids {
                 &self.0
             }
 
-            fn text<'a>(&self, out: &'a mut [u8; 36]) -> &'a str {
+            pub(crate) fn text<'a>(&self, out: &'a mut [u8; 36]) -> &'a str {
                 let (prefix, digits) = out.split_at_mut(4);
                 prefix.copy_from_slice(concat!($prefix, "_").as_bytes());
                 hex(&self.0, digits);

@@ -202,7 +202,7 @@ impl Ledger {
         batch.push(frame);
         let commit = self.store.append(self.owner, expected, batch, class);
         inner.head = head;
-        inner.state.apply(sequence, (now, actor), event)?;
+        inner.state.fold(sequence, (now, actor), event);
         if changes_policy(event) {
             self.version.fetch_add(1, Ordering::AcqRel);
         }

@@ -3,7 +3,9 @@
 //! A record's canonical JSON is the frame's payload. Fields are declared in the order of their
 //! names, so that plain serialisation is canonical; a test holds that for every event. Once
 //! written, a field's name and meaning never change.
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::{
     approval::{Approval, OperationText, Question, Version},
@@ -77,9 +79,8 @@ struct Body<E> {
     event: E,
 }
 
-/// Who caused a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// Who caused a record. Written as one word: `owner`, `kernel`, or `agt_…@idn_…`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Actor {
     /// An agent, for its identity.
@@ -93,6 +94,38 @@ pub enum Actor {
     Kernel,
     /// The owner, by their key.
     Owner,
+}
+
+impl Serialize for Actor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Agent { agent, identity } => {
+                let mut word = [b'@'; 73];
+                let (front, rest) = word.split_at_mut(36);
+                front.copy_from_slice(agent.text(&mut [0; 36]).as_bytes());
+                let (_, back) = rest.split_at_mut(1);
+                back.copy_from_slice(identity.text(&mut [0; 36]).as_bytes());
+                serializer.serialize_str(std::str::from_utf8(&word).unwrap_or_default())
+            }
+            Self::Kernel => serializer.serialize_str("kernel"),
+            Self::Owner => serializer.serialize_str("owner"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Actor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = Cow::<'de, str>::deserialize(deserializer)?;
+        match (&*word, word.split_once('@')) {
+            ("kernel", _) => Ok(Self::Kernel),
+            ("owner", _) => Ok(Self::Owner),
+            (_, Some((agent, identity))) => {
+                let agent = agent.parse().map_err(D::Error::custom)?;
+                Ok(Self::Agent { agent, identity: identity.parse().map_err(D::Error::custom)? })
+            }
+            (_, None) => Err(D::Error::custom("an actor is `owner`, `kernel` or an agent")),
+        }
+    }
 }
 
 /// What a record says.
@@ -273,7 +306,7 @@ pub struct Intent {
     /// The identity's policy epoch it was judged in.
     pub epoch: u64,
     /// The operation's kind.
-    pub kind: std::borrow::Cow<'static, str>,
+    pub kind: Cow<'static, str>,
     /// The endpoint's name.
     pub mount: std::sync::Arc<str>,
     /// The operation itself.

@@ -1,1 +1,3 @@
-//! wip
+//! What the tests of ClawNet share: the reference model and the scenario runner.
+
+pub mod model;

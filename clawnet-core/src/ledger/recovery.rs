@@ -285,28 +285,33 @@ impl Replay {
         if record.at < self.state.at {
             return Err("its time is before the record before it".into());
         }
-        match &record.event {
-            Event::Opened { format, .. } if *format != FORMAT => {
-                return Err(format!("format {format} is unknown"));
-            }
-            Event::Opened { key, .. } if frame.sequence != 1 || *key != self.state.key => {
-                return Err("it opens a ledger of somebody else".into());
-            }
-            event if frame.sequence == 1 && !matches!(event, Event::Opened { .. }) => {
-                return Err("it does not open a ledger".into());
-            }
-            _ => {}
-        }
+        self.check_opening(&record)?;
         let about = (record.at, record.actor);
-        self.state
-            .apply(frame.sequence, about, &record.event)
-            .map_err(|error| error.to_string())?;
+        let follows = self.state.check(&record.event, record.at);
+        follows.map_err(|error| error.to_string())?;
+        self.state.fold(frame.sequence, about, &record.event);
         if let Event::Checkpoint { .. } = record.event {
             self.checkpoint = frame.sequence;
         }
         self.head = Head::after(frame);
         self.replayed += 1;
         Ok(())
+    }
+
+    /// The first record opens this owner's ledger, and no other does.
+    fn check_opening(&self, record: &AuditRecord) -> Result<(), String> {
+        let first = record.sequence == 1;
+        let Event::Opened { format, key } = &record.event else {
+            return if first { Err("it does not open a ledger".into()) } else { Ok(()) };
+        };
+        if *format != FORMAT {
+            return Err(format!("format {format} is unknown"));
+        }
+        if first && *key == self.state.key {
+            Ok(())
+        } else {
+            Err("it opens a ledger of somebody else".into())
+        }
     }
 
     fn into_inner(self) -> Inner {

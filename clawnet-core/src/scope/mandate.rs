@@ -5,7 +5,7 @@
 //! components, however many rules there are, and compares whole keys where a hash is found.
 use std::{
     cmp::Reverse,
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     hash::{BuildHasherDefault, Hasher},
     ops::Range,
 };
@@ -39,14 +39,16 @@ pub(crate) struct Mandate {
     /// Who granted: an identity that delegated, or none for the owner.
     pub(crate) grantor: Option<IdentityId>,
     nodes: HashMap<u64, Node, BuildHasherDefault<Prehashed>>,
-    /// Nodes whose hash another key has too.
+    /// Nodes whose hash another key has too: with 64 bits, hardly ever one.
     more: Vec<Node>,
     keys: String,
     /// What judging reads of each rule, and the rule itself, both ordered by key.
-    entries: Vec<Entry>,
+    entries: Vec<Line>,
     held: Vec<Held>,
     /// Which depths have a rule at all.
     depths: u128,
+    /// More than 4 GiB of region names: not every rule is in the index, so everything is denied.
+    overfull: bool,
 }
 
 impl Mandate {
@@ -55,7 +57,7 @@ impl Mandate {
             let key = |held: &Held| (held.issued, held.id.index);
             a.root().key().cmp(b.root().key()).then_with(|| key(a).cmp(&key(b)))
         });
-        let entries = held.iter().map(Entry::of).collect();
+        let entries = held.iter().map(Line::of).collect();
         let mut mandate = Self {
             grantor,
             nodes: HashMap::default(),
@@ -64,6 +66,7 @@ impl Mandate {
             entries,
             held: Vec::new(),
             depths: 0,
+            overfull: false,
         };
         let mut start = 0;
         for group in held.chunk_by(|a, b| a.root().key() == b.root().key()) {
@@ -81,6 +84,9 @@ impl Mandate {
     }
 
     pub(super) fn judge_at(&self, demand: Demand<'_>, place: Place, now: Timestamp) -> Finding {
+        if self.overfull {
+            return Finding::Deny(DenyCode::Unsettled, None);
+        }
         let mut sum = Sum::default();
         let whole = demand.resource.key().len();
         for (depth, prefix) in demand.resource.prefixes().enumerate() {
@@ -156,28 +162,27 @@ impl Mandate {
         self.depths |= 1 << depth.min(127);
         let start = self.keys.len();
         self.keys.push_str(root.key());
-        let mut node = Node { key: start..self.keys.len(), entries, next: None };
-        // A second key with the same hash goes in front; the first is found through it.
-        if let Some(first) = self.nodes.remove(&hash) {
-            node.next = Some(self.more.len());
-            self.more.push(first);
+        let (Some(key), Some(entries)) = (short(start..self.keys.len()), short(entries)) else {
+            self.overfull = true;
+            return;
+        };
+        let node = Node { key, entries };
+        // A key whose hash another has already is looked for among the few of its kind.
+        match self.nodes.entry(hash) {
+            Entry::Vacant(place) => drop(place.insert(node)),
+            Entry::Occupied(_) => self.more.push(node),
         }
-        self.nodes.insert(hash, node);
     }
 
     /// The entries at exactly this key.
     fn place(&self, key: &str, hash: u64) -> Range<usize> {
-        let mut node = self.nodes.get(&hash);
-        while let Some(found) = node {
-            if self.keys.get(found.key.clone()) == Some(key) {
-                return found.entries.clone();
-            }
-            node = found.next.and_then(|next| self.more.get(next));
-        }
-        0..0
+        let same = |node: &&Node| self.keys.get(long(node.key)) == Some(key);
+        let Some(node) = self.nodes.get(&hash) else { return 0..0 };
+        let found = Some(node).filter(same).or_else(|| self.more.iter().find(same));
+        found.map_or(0..0, |node| long(node.entries))
     }
 
-    fn spent(&self, index: usize, entry: &Entry, now: Timestamp) -> bool {
+    fn spent(&self, index: usize, entry: &Line, now: Timestamp) -> bool {
         entry.metered && self.held.get(index).is_none_or(|held| held.is_spent(now))
     }
 }
@@ -228,16 +233,24 @@ pub(super) enum Place {
 /// How many rules on either side a near miss is looked for among.
 const NEIGHBOURS: usize = 16;
 
+/// Where a key stands and which entries are at it: small, so that more of them are near.
 #[derive(Debug)]
 struct Node {
-    key: Range<usize>,
-    entries: Range<usize>,
-    next: Option<usize>,
+    key: (u32, u32),
+    entries: (u32, u32),
+}
+
+fn short(range: Range<usize>) -> Option<(u32, u32)> {
+    Some((u32::try_from(range.start).ok()?, u32::try_from(range.end).ok()?))
+}
+
+fn long((start, end): (u32, u32)) -> Range<usize> {
+    start as usize..end as usize
 }
 
 /// What judging reads of one rule.
 #[derive(Debug)]
-struct Entry {
+struct Line {
     rule: RuleId,
     issued: u64,
     from: Timestamp,
@@ -248,7 +261,7 @@ struct Entry {
     metered: bool,
 }
 
-impl Entry {
+impl Line {
     fn of(held: &Held) -> Self {
         let (from, until) = held.rule.window().edges();
         Self {
@@ -272,10 +285,10 @@ impl Entry {
 /// The rules that match, summed up while they go by.
 #[derive(Default)]
 struct Sum<'e> {
-    ask: Option<&'e Entry>,
+    ask: Option<&'e Line>,
     /// Every ask that counts uses bounds what runs, so each of them is used.
     metered_asks: Rules,
-    allow: Option<&'e Entry>,
+    allow: Option<&'e Line>,
     /// A spent ask denies.
     spent_ask: Option<RuleId>,
     /// What would have let it pass.
@@ -286,7 +299,7 @@ struct Sum<'e> {
 
 impl<'e> Sum<'e> {
     /// Breaks at a deny, which nothing can outweigh.
-    fn add(&mut self, entry: &'e Entry, spent: bool, now: Timestamp) -> std::ops::ControlFlow<()> {
+    fn add(&mut self, entry: &'e Line, spent: bool, now: Timestamp) -> std::ops::ControlFlow<()> {
         let positive = entry.effect != Verdict::Deny;
         if now < entry.from {
             self.not_yet |= positive;
@@ -329,7 +342,7 @@ impl<'e> Sum<'e> {
     }
 }
 
-fn prefer<'e>(best: &mut Option<&'e Entry>, entry: &'e Entry) {
+fn prefer<'e>(best: &mut Option<&'e Line>, entry: &'e Line) {
     if best.is_none_or(|best| entry.rank() < best.rank()) {
         *best = Some(entry);
     }

@@ -101,6 +101,27 @@ impl LocalStore {
         Ok((Self { disk, index, queue, committer }, opened))
     }
 
+    fn read_once(
+        &self,
+        log: OwnerId,
+        from: u64,
+        size_bytes_max: usize,
+    ) -> Result<Vec<Frame>, StoreError> {
+        let written = self.queue.written(log)?;
+        let (mut next, mut room) = (from, Room::of(size_bytes_max));
+        let mut frames = Vec::new();
+        if next <= written.sequence {
+            let mut reader = Reader::new(&*self.disk, &self.index, log, written);
+            let read = reader.read(next, &mut room, size_bytes_max);
+            frames = read.map_err(|error| self.report(error))?;
+            next = frames.last().map_or(next, |frame| frame.sequence.saturating_add(1));
+        }
+        if next > written.sequence {
+            frames.extend(self.queue.unwritten(log, next, room));
+        }
+        Ok(frames)
+    }
+
     /// Remembers damage, so that nothing is written behind it and the next opening says so.
     fn report(&self, error: StoreError) -> StoreError {
         if matches!(error, StoreError::Damaged { .. }) {
@@ -127,22 +148,14 @@ impl Store for LocalStore {
         sequence: u64,
         size_bytes_max: usize,
     ) -> Result<Vec<Frame>, StoreError> {
-        let written = self.queue.written(log)?;
-        let (mut next, mut room) = (sequence.max(1), Room::of(size_bytes_max));
-        let mut frames = Vec::new();
-        if next <= written.sequence {
-            let mut reader = Reader::new(&*self.disk, &self.index, log, written);
-            let read = reader.read(next, &mut room, size_bytes_max);
-            frames = read.map_err(|error| self.report(error))?;
-            next = frames.last().map_or(next, |frame| frame.sequence.saturating_add(1));
+        let from = sequence.max(1);
+        loop {
+            let frames = self.read_once(log, from, size_bytes_max)?;
+            // What was not written when we looked may be when we look again.
+            if !frames.is_empty() || self.queue.head(log)?.sequence < from {
+                return Ok(frames);
+            }
         }
-        if next > written.sequence {
-            frames.extend(self.queue.unwritten(log, next, room));
-        }
-        if frames.is_empty() {
-            self.queue.ends(log)?;
-        }
-        Ok(frames)
     }
 
     async fn keep_snapshot(&self, log: OwnerId, snapshot: Snapshot) -> Result<(), StoreError> {

@@ -81,17 +81,12 @@ impl Queue {
         }
     }
 
-    /// The end of `log`, not yet written frames included.
+    /// The end of `log`, not yet written frames included, if it is known to end there.
     pub(super) fn head(&self, log: OwnerId) -> Result<Head, StoreError> {
         let state = self.state();
         state.readable()?;
         state.ends(log)?;
         Ok(state.logs.get(&log).map_or(Head::EMPTY, |log| log.head))
-    }
-
-    /// Whether `log` is known to end where it seems to, else why not.
-    pub(super) fn ends(&self, log: OwnerId) -> Result<(), StoreError> {
-        self.state().ends(log)
     }
 
     /// The end of `log` as far as it is written.
@@ -258,6 +253,7 @@ impl State {
         self.damage.clone().map_or(Ok(()), Err)
     }
 
+    /// Whether `log` is known to end where it seems to, else why not.
     fn ends(&self, log: OwnerId) -> Result<(), StoreError> {
         let end = self.logs.get(&log).map_or(Position::NONE, |log| log.written.position);
         let damage = self.damage.clone().filter(|_| Some(end) < self.damaged_until);

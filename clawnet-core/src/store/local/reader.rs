@@ -128,8 +128,12 @@ impl<'a> Reader<'a> {
         while skipped <= SKIPPED_SIZE_BYTES_MAX {
             let bytes = self.window.bytes(self.disk, at, Footer::SIZE_BYTES).ok()?;
             let size = if bytes.is_empty() {
-                at = at.next_segment();
-                continue_in(self.written.position, at)?;
+                let next = at.next_segment();
+                // A segment without an entry leads nowhere.
+                if at.offset <= next.offset || next.segment > self.written.position.segment {
+                    return None;
+                }
+                at = next;
                 0
             } else if Footer::parse(bytes).is_some() {
                 Footer::SIZE_BYTES
@@ -217,10 +221,6 @@ fn read_at(disk: &dyn Disk, at: Position, into: &mut [u8]) -> Result<usize, Stor
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(0),
         Err(source) => Err(io_failed(&format!("reading {name}"), source)),
     }
-}
-
-fn continue_in(end: Position, at: Position) -> Option<()> {
-    (at.segment <= end.segment).then_some(())
 }
 
 const CHUNK_SIZE_BYTES_MIN: usize = 4 << 10;

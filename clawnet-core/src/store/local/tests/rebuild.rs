@@ -131,7 +131,8 @@ fn entries_that_lie_are_not_believed() {
     let temp = tempfile::tempdir().unwrap();
     let (dir, index) = (temp.path().join("store"), temp.path().join("store/index"));
     fill(&dir, 1000);
-    let lies: [Lie; 3] = [
+    let lies: [Lie; 4] = [
+        |_| Some((1_u64 << 32 | 32).to_le_bytes().to_vec()),
         |value| Some(value.iter().map(|byte| byte ^ 5).collect()),
         |_| Some(vec![1, 2, 3]),
         |_| None,

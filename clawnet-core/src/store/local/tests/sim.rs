@@ -2,6 +2,7 @@
 use std::{
     collections::BTreeMap,
     io,
+    ops::Range,
     sync::{Arc, Condvar, Mutex, MutexGuard},
     time::Duration,
 };
@@ -28,6 +29,15 @@ pub(super) struct Sim {
 pub(super) struct SimFile {
     pub(super) bytes: Vec<u8>,
     flushed: usize,
+    /// What a failed flush has dropped: it is read from the cache, and is never written.
+    lost: Vec<Range<usize>>,
+}
+
+impl SimFile {
+    /// The process was killed, and the disk had nothing to do with it.
+    pub(super) fn recover(&mut self) {
+        self.lost.clear();
+    }
 }
 
 /// Makes of bytes what a power cut makes of them.
@@ -53,6 +63,10 @@ impl SimDisk {
         let disk = Self::default();
         for (name, file) in &self.sim().files {
             let mut bytes = file.bytes[..file.flushed].to_vec();
+            for lost in &file.lost {
+                let end = lost.end.min(bytes.len());
+                bytes[lost.start.min(end)..end].fill(0);
+            }
             bytes.extend(tear(&file.bytes[file.flushed..]));
             disk.put(name, bytes);
         }
@@ -61,7 +75,7 @@ impl SimDisk {
 
     pub(super) fn put(&self, name: &str, bytes: Vec<u8>) {
         let flushed = bytes.len();
-        self.sim().files.insert(name.to_owned(), SimFile { bytes, flushed });
+        self.sim().files.insert(name.to_owned(), SimFile { bytes, flushed, lost: Vec::new() });
     }
 
     pub(super) fn bytes(&self, name: &str) -> Vec<u8> {
@@ -136,7 +150,9 @@ impl Disk for SimDisk {
     fn sync(&self, name: &str) -> io::Result<()> {
         self.change(|sim, fails| {
             let file = sim.files.get_mut(name).unwrap();
-            if !fails {
+            if fails {
+                file.lost.push(file.flushed..file.bytes.len());
+            } else {
                 file.flushed = file.bytes.len();
             }
         })
@@ -148,6 +164,8 @@ impl Disk for SimDisk {
             if !fails {
                 file.bytes.truncate(usize::try_from(size_bytes).unwrap());
                 file.flushed = file.flushed.min(file.bytes.len());
+                let size_bytes = file.bytes.len();
+                file.lost.retain(|lost| lost.end <= size_bytes);
             }
         })
     }
@@ -155,7 +173,8 @@ impl Disk for SimDisk {
     fn keep(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.change(|sim, fails| {
             if !fails {
-                let file = SimFile { bytes: bytes.to_vec(), flushed: bytes.len() };
+                let file =
+                    SimFile { bytes: bytes.to_vec(), flushed: bytes.len(), lost: Vec::new() };
                 sim.files.insert(name.to_owned(), file);
             }
         })

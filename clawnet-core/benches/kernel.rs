@@ -1,0 +1,281 @@
+//! What governance costs. Prints `name value unit`, one figure a line.
+//!
+//! `cargo bench -p clawnet-core [-- NAME...]` runs all, or those whose name begins so.
+#![expect(clippy::print_stdout, reason = "figures are what a benchmark is for")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the machine's clock")]
+#![expect(clippy::cast_precision_loss, reason = "figures are rounded when printed")]
+#![expect(clippy::indexing_slicing, reason = "a benchmark that cannot go on stops")]
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use clawnet_core::{
+    Action, Admission, Agent, Authorized, Caller, Demands, Denial, Effect, Endpoint, Fault, Grant,
+    Kernel, LocalStore, ManualClock, MemoryStore, Mount, Operation, Owner, Region, Resource,
+    SoftwareKey, Store, Timestamp, Verdict,
+};
+use clawnet_core::{IdentityId, Signer};
+use futures::{executor::block_on, future::join_all};
+
+fn main() {
+    let wanted: Vec<String> =
+        std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let runs = |name: &str| wanted.is_empty() || wanted.iter().any(|want| name.starts_with(want));
+    if runs("decide") {
+        decide();
+    }
+    if runs("governed") {
+        governed();
+    }
+    if runs("durable") || runs("open") || runs("verify") {
+        durable();
+    }
+}
+
+fn print(name: &str, value: f64, unit: &str) {
+    let digits = if value < 100.0 { 2 } else { 0 };
+    println!("{name} {value:.digits$} {unit}");
+}
+
+/// Pure decisions: layer 1 on a standing policy, through the public pre-check.
+fn decide() {
+    let small = Bench::new(MemoryStore::new());
+    let ten = decision(&small, 10);
+    print("decide_10", ten, "ns");
+    let large = Bench::new(MemoryStore::new());
+    let many = decision(&large, 100_000);
+    print("decide_100000", many, "ns");
+    print("decide_flat", many / ten, "x");
+    let (one, two) = (decide_rate(&large, 1), decide_rate(&large, 2));
+    print("decide_threads_2", two / one, "x");
+}
+
+/// Nanoseconds a decision, over 1024 different operations, the median of 15 rounds.
+fn decision(bench: &Bench, grants: usize) -> f64 {
+    let (identity, agent) = bench.agent("work");
+    bench.grants(identity, grants);
+    let paths = paths(grants);
+    for path in &paths {
+        let judgement = agent.judge_demands(&Demands::one(Action::Read, path));
+        assert_eq!(judgement.verdict, Verdict::Allow, "{path}");
+    }
+    median(15, || {
+        let started = Instant::now();
+        for _ in 0..200 {
+            for path in &paths {
+                let demands = Demands::one(Action::Read, black_box(path));
+                drop(black_box(agent.judge_demands(&demands)));
+            }
+        }
+        nanos(started) / (200.0 * paths.len() as f64)
+    })
+}
+
+/// Decisions a second, all threads together, each with an agent and an identity of its own.
+fn decide_rate(bench: &Bench, threads: usize) -> f64 {
+    let agents: Vec<_> = (0..threads)
+        .map(|nth| {
+            let (identity, agent) = bench.agent(&format!("thread {nth}"));
+            bench.grants(identity, 1000);
+            agent
+        })
+        .collect();
+    median(9, || {
+        let started = Instant::now();
+        std::thread::scope(|scope| {
+            for agent in &agents {
+                scope.spawn(|| {
+                    let paths = paths(1000);
+                    for _ in 0..1000 {
+                        for path in &paths {
+                            let demands = Demands::one(Action::Read, black_box(path));
+                            drop(black_box(agent.judge_demands(&demands)));
+                        }
+                    }
+                });
+            }
+        });
+        threads as f64 / started.elapsed().as_secs_f64()
+    })
+}
+
+/// A whole governed operation in memory: judged, intent, effect, outcome.
+fn governed() {
+    let bench = Bench::new(MemoryStore::new());
+    let (identity, agent) = bench.agent("work");
+    bench.grants(identity, 10);
+    let mount = bench.kernel.mount("nothing", Nothing);
+    let change = Change { path: paths(10).swap_remove(0) };
+    let cost = || {
+        median(15, || {
+            let started = Instant::now();
+            for _ in 0..4000 {
+                block_on(agent.submit(&mount, &change)).unwrap();
+            }
+            nanos(started) / 4000.0
+        })
+    };
+    print("governed_memory", cost(), "ns");
+    let counted = allocation_counter::measure(|| {
+        for _ in 0..1000 {
+            block_on(agent.submit(&mount, &change)).unwrap();
+        }
+    });
+    print("governed_allocations", counted.count_total as f64 / 1000.0, "allocations");
+    while bench.kernel.head().sequence < 1_000_000 {
+        block_on(agent.submit(&mount, &change)).unwrap();
+    }
+    print("governed_memory_1m", cost(), "ns");
+}
+
+/// Operations that wait for the disk, and what a ledger of a million records costs to open.
+fn durable() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let open = || LocalStore::open(folder.path()).unwrap().0;
+    let key = {
+        let bench = Bench::new(open());
+        let agents: Vec<_> = (0..64).map(|nth| bench.agent(&format!("agent {nth}"))).collect();
+        for (identity, _) in &agents {
+            bench.grants(*identity, 10);
+        }
+        let mount = bench.kernel.mount("nothing", Nothing);
+        let one = rate(&agents[..1], &mount);
+        let all = rate(&agents, &mount);
+        print("durable_1", one, "ops/s");
+        print("durable_64", all, "ops/s");
+        print("durable_64_ratio", all / one, "x");
+        let look = Look { path: paths(10).swap_remove(0) };
+        while bench.kernel.head().sequence < 1_000_000 {
+            block_on(agents[0].1.submit(&mount, &look)).unwrap();
+        }
+        let later = rate(&agents, &mount);
+        print("durable_64_1m", later, "ops/s");
+        print("durable_1_1m", rate(&agents[..1], &mount), "ops/s");
+        print("durable_64_1m_ratio", later / all, "x");
+        block_on(bench.kernel.checkpoint()).unwrap();
+        bench.key
+    };
+    let started = Instant::now();
+    let bench = Bench::with_key(open(), key);
+    print("open_1m", nanos(started) / 1e6, "ms");
+    print("open_1m_replayed", bench.kernel.recovery().replayed as f64, "records");
+    let started = Instant::now();
+    let verified = block_on(bench.kernel.verify()).unwrap();
+    assert!(verified.damage.is_none(), "{verified:?}");
+    print("verify_1m", verified.records as f64 / started.elapsed().as_secs_f64(), "records/s");
+}
+
+/// Durable operations a second, each agent one after the other, all agents at once.
+fn rate(agents: &[(IdentityId, Agent)], mount: &Mount<Nothing>) -> f64 {
+    let change = Change { path: paths(10).swap_remove(0) };
+    let (started, limit) = (Instant::now(), Duration::from_secs(2));
+    let each = agents.iter().map(|(_, agent)| async {
+        let mut done = 0_u64;
+        while started.elapsed() < limit {
+            agent.submit(mount, &change).await.unwrap();
+            done += 1;
+        }
+        done
+    });
+    let done: u64 = block_on(join_all(each)).into_iter().sum();
+    done as f64 / started.elapsed().as_secs_f64()
+}
+
+struct Bench {
+    kernel: Kernel,
+    owner: Owner,
+    key: [u8; 32],
+}
+
+impl Bench {
+    fn new(store: impl Store) -> Self {
+        Self::with_key(store, [7; 32])
+    }
+
+    fn with_key(store: impl Store, key: [u8; 32]) -> Self {
+        let signer = SoftwareKey::from_secret(&key);
+        let clock = ManualClock::at(Timestamp::from_millis(1_795_000_000_000));
+        let kernel = block_on(Kernel::governing(signer.public_key()).open(store, clock)).unwrap();
+        let owner = kernel.owner(signer).unwrap();
+        Self { kernel, owner, key }
+    }
+
+    fn agent(&self, name: &str) -> (IdentityId, Agent) {
+        let identity = block_on(self.owner.identity(name)).unwrap();
+        (identity, block_on(self.owner.bind(identity, name, "bench")).unwrap())
+    }
+
+    /// So many grants of one rule each, on folders of their own.
+    fn grants(&self, identity: IdentityId, count: usize) {
+        for nth in 0..count {
+            let region = Region::subtree(&folder(nth)).unwrap();
+            let rules = Grant::new().allow([Action::Read, Action::Write], region);
+            block_on(self.owner.grant(identity, rules)).unwrap();
+        }
+    }
+}
+
+fn folder(nth: usize) -> String {
+    format!("fs:/home/team{}/project{nth}", nth % 100)
+}
+
+/// 1024 paths spread over the folders of `grants` grants.
+fn paths(grants: usize) -> Vec<Resource> {
+    let spread = (0..1024_usize).map(|nth| (nth * 7919) % grants);
+    spread.map(|nth| format!("{}/notes/q3.md", folder(nth)).parse().unwrap()).collect()
+}
+
+#[derive(serde::Serialize)]
+struct Change {
+    path: Resource,
+}
+
+impl Operation for Change {
+    const KIND: &'static str = "bench.change";
+    type Output = ();
+    const EFFECT: Effect = Effect::Change;
+
+    fn demands(&self) -> Demands<'_> {
+        Demands::one(Action::Write, &self.path)
+    }
+}
+
+#[derive(serde::Serialize)]
+struct Look {
+    path: Resource,
+}
+
+impl Operation for Look {
+    const KIND: &'static str = "bench.look";
+    type Output = ();
+    const EFFECT: Effect = Effect::Observe;
+
+    fn demands(&self) -> Demands<'_> {
+        Demands::one(Action::Read, &self.path)
+    }
+}
+
+struct Nothing;
+
+impl<O: Operation<Output = ()>> Endpoint<O> for Nothing {
+    fn admit(&self, _: &O, _: &Caller) -> Result<Admission, Denial> {
+        Ok(Admission::unversioned())
+    }
+
+    async fn perform(&self, _: Authorized<'_, O>) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+fn nanos(started: Instant) -> f64 {
+    started.elapsed().as_nanos() as f64
+}
+
+fn median(rounds: usize, mut round: impl FnMut() -> f64) -> f64 {
+    let mut figures: Vec<f64> = (0..rounds).map(|_| round()).collect();
+    figures.sort_by(f64::total_cmp);
+    figures[rounds / 2]
+}

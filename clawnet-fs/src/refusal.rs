@@ -1,0 +1,189 @@
+//! Why nothing was done: one word for programs, one sentence for people.
+use clawnet_core::{Denial, Digest, Fault};
+use rustix::io::Errno;
+
+/// Why the node did not do it. Said by `admit` it is a [`Denial`], said by `perform` a [`Fault`];
+/// the word is the same.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FsError {
+    /// The path is not canonical by layer 2's own reading, or a name is not one component.
+    #[error("the path is not canonical")]
+    InvalidPath,
+    /// The fields of the operation contradict each other.
+    #[error("invalid request: {0}")]
+    InvalidRequest(&'static str),
+    /// No declared folder holds the path.
+    #[error("no folder of the owner's list holds it")]
+    NotWhitelisted,
+    /// The folder may be read only.
+    #[error("the owner declared this folder read-only")]
+    ReadOnly,
+    /// A name that no agent may see or make, whether or not it exists.
+    #[error("the name is protected")]
+    ProtectedName,
+    /// A name that can be mistaken for a protected one.
+    #[error("the name looks like a protected one")]
+    ConfusableName,
+    /// It would move, remove or replace a declared folder, or what holds one.
+    #[error("a declared folder cannot be changed itself")]
+    RootProtected,
+    /// A size, count or depth is over its limit. Nothing is clamped.
+    #[error("{what} is over the limit of {max}")]
+    LimitExceeded {
+        /// What is too large.
+        what: &'static str,
+        /// How large it may be.
+        max: u64,
+    },
+    /// There is nothing there.
+    #[error("not found")]
+    NotFound,
+    /// The directory that should hold it is not there.
+    #[error("the parent directory does not exist")]
+    ParentNotFound,
+    /// Something is there already.
+    #[error("it exists already")]
+    Exists,
+    /// A directory where a file is needed, or the other way round.
+    #[error("it is of another kind")]
+    WrongKind,
+    /// A directory that holds something.
+    #[error("the directory is not empty")]
+    NotEmpty,
+    /// A link, pipe, socket or device, in the path or at its end.
+    #[error("a link or special file is in the way")]
+    NotRegular,
+    /// A file with more than one name: the others may be anywhere.
+    #[error("the file has more than one name")]
+    HardLinked,
+    /// The path leads onto another mount.
+    #[error("the path crosses into another mount")]
+    CrossesMount,
+    /// A directory is no longer where the decision was made.
+    #[error("a directory moved while it was acted on")]
+    Moved,
+    /// What is there is not what the operation is about.
+    #[error("conflict: expected {}, found {}", shown(*.expected), shown(*.found))]
+    Conflict {
+        /// The digest of the content expected, if one was known.
+        expected: Option<Digest>,
+        /// The digest of the content found, if there is any and it is small enough to tell.
+        found: Option<Digest>,
+    },
+    /// The operation has no reverse: it did not complete.
+    #[error("the operation left nothing to undo")]
+    NotReversible,
+    /// It was undone before. Undo the undo to redo it.
+    #[error("the operation is already undone")]
+    AlreadyUndone,
+    /// What was kept is no longer what was put away.
+    #[error("what was kept for undo is not what was put away")]
+    Tampered,
+    /// The disk or quota is full.
+    #[error("no space left")]
+    NoSpace,
+    /// The node's journal cannot be written, or is damaged.
+    #[error("the node's journal is unavailable: {0}")]
+    LogUnavailable(String),
+    /// The file system or system cannot do it safely.
+    #[error("unsupported: {0}")]
+    Unsupported(&'static str),
+    /// The kernel says no: something was revoked between the intent and the effect.
+    #[error("{0}")]
+    Stopped(Fault),
+    /// The operating system said no.
+    #[error("the operating system said: {0}")]
+    Io(String),
+}
+
+impl FsError {
+    /// The stable word for it, in records and on wires.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidPath => "invalid_path",
+            Self::InvalidRequest(_) => "invalid_request",
+            Self::NotWhitelisted => "not_whitelisted",
+            Self::ReadOnly => "read_only",
+            Self::ProtectedName => "protected_name",
+            Self::ConfusableName => "confusable_name",
+            Self::RootProtected => "root_protected",
+            Self::LimitExceeded { .. } => "limit_exceeded",
+            Self::NotFound => "not_found",
+            Self::ParentNotFound => "parent_not_found",
+            Self::Exists => "exists",
+            Self::WrongKind => "wrong_kind",
+            Self::NotEmpty => "not_empty",
+            Self::NotRegular => "not_regular",
+            Self::HardLinked => "hard_linked",
+            Self::CrossesMount => "crosses_mount",
+            Self::Moved => "moved",
+            Self::Conflict { .. } => "conflict",
+            Self::NotReversible => "not_reversible",
+            Self::AlreadyUndone => "already_undone",
+            Self::Tampered => "tampered",
+            Self::NoSpace => "no_space",
+            Self::LogUnavailable(_) => "log_unavailable",
+            Self::Unsupported(_) => "unsupported",
+            Self::Stopped(_) => "stopped",
+            Self::Io(_) => "io",
+        }
+    }
+
+    /// Nothing there, or nowhere it could be.
+    pub(crate) const fn is_absence(&self) -> bool {
+        matches!(self, Self::NotFound | Self::ParentNotFound)
+    }
+
+    /// A missing thing becomes a missing parent.
+    pub(crate) fn of_parent(self) -> Self {
+        if self == Self::NotFound { Self::ParentNotFound } else { self }
+    }
+}
+
+impl From<Errno> for FsError {
+    fn from(errno: Errno) -> Self {
+        match errno {
+            Errno::NOENT => Self::NotFound,
+            Errno::EXIST => Self::Exists,
+            Errno::NOTDIR | Errno::ISDIR => Self::WrongKind,
+            Errno::NOTEMPTY => Self::NotEmpty,
+            Errno::LOOP | Errno::NXIO => Self::NotRegular,
+            Errno::XDEV | Errno::BUSY => Self::CrossesMount,
+            Errno::AGAIN => Self::Moved,
+            Errno::NAMETOOLONG => Self::InvalidPath,
+            Errno::NOSPC | Errno::DQUOT => Self::NoSpace,
+            Errno::NOSYS => Self::Unsupported("the system lacks a call this needs"),
+            other => Self::Io(std::io::Error::from(other).to_string()),
+        }
+    }
+}
+
+impl From<std::io::Error> for FsError {
+    fn from(error: std::io::Error) -> Self {
+        match Errno::from_io_error(&error) {
+            Some(errno) => errno.into(),
+            None => Self::Io(error.to_string()),
+        }
+    }
+}
+
+impl From<FsError> for Denial {
+    fn from(error: FsError) -> Self {
+        Self::by_endpoint(error.code(), error.to_string())
+    }
+}
+
+impl From<FsError> for Fault {
+    fn from(error: FsError) -> Self {
+        match error {
+            FsError::Stopped(fault) => fault,
+            other => Self::new(other.code(), other.to_string()),
+        }
+    }
+}
+
+fn shown(digest: Option<Digest>) -> String {
+    digest.map_or_else(|| "nothing, or what has no digest".into(), |digest| digest.to_string())
+}

@@ -1,0 +1,1 @@
+//! The tests that span crates, one module each.

@@ -1,0 +1,2 @@
+//! Runs scenario files against the real kernel.
+fn main() {}

@@ -1,0 +1,171 @@
+//! Names: what a file calls things, in place of identifiers that nobody can remember.
+use std::collections::BTreeMap;
+
+use clawnet_core::{AgentId, GrantId, IdentityId, Resource, TicketId};
+use serde_json::Value;
+
+use super::nearest::nearest;
+
+/// Every name a world knows, and the identifier behind it.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    ids: BTreeMap<String, Id>,
+    names: BTreeMap<String, String>,
+    counted: BTreeMap<&'static str, usize>,
+}
+
+/// An identifier of any kind.
+#[derive(Debug, Clone)]
+pub(super) enum Id {
+    Agent(AgentId),
+    Grant(GrantId),
+    Identity(IdentityId),
+    Operation(String),
+    Owner(String),
+    Ticket(TicketId),
+}
+
+/// A file that cannot be understood: said in a sentence, and the file ends there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Misread(pub(super) String);
+
+/// A kind of identifier that can be looked up by name.
+pub(super) trait Named: Sized {
+    /// What it is, with its article.
+    const WHAT: &'static str;
+
+    fn of(id: &Id) -> Option<Self>;
+}
+
+impl Names {
+    /// Gives `id` a name. A name is given once; an identifier that has one keeps it.
+    pub(super) fn give(&mut self, name: &str, id: Id) -> Result<String, Misread> {
+        let text = id.text();
+        if let Some(known) = self.names.get(&text) {
+            return Ok(known.clone());
+        }
+        if self.ids.contains_key(name) {
+            return Err(Misread(format!("the name `{name}` is taken: choose another")));
+        }
+        self.names.insert(text, name.into());
+        self.ids.insert(name.into(), id);
+        Ok(name.into())
+    }
+
+    /// A name that nothing has yet: `ticket1`, `ticket2`, ...
+    pub(super) fn next(&mut self, what: &'static str) -> String {
+        let count = self.counted.entry(what).or_default();
+        loop {
+            *count += 1;
+            let name = format!("{what}{count}");
+            if !self.ids.contains_key(&name) {
+                return name;
+            }
+        }
+    }
+
+    /// Whether a name would be refused, before anything is done under it.
+    pub(super) fn check_free(&self, name: &str) -> Result<(), Misread> {
+        if self.ids.contains_key(name) {
+            return Err(Misread(format!("the name `{name}` is taken: choose another")));
+        }
+        Ok(())
+    }
+
+    /// What is called `name`, which must be of the kind wanted.
+    pub(super) fn find<I: Named>(&self, name: &str) -> Result<I, Misread> {
+        if let Some(found) = self.ids.get(name).and_then(I::of) {
+            return Ok(found);
+        }
+        let what = I::WHAT;
+        if let Some(other) = self.ids.get(name) {
+            return Err(Misread(format!("`{name}` is {}, not {what}", other.what())));
+        }
+        let known = self.ids.iter().filter(|(_, id)| I::of(id).is_some());
+        let near = nearest(name, known.map(|(name, _)| name.as_str()));
+        let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        Err(Misread(format!("nothing is called `{name}`, and {what} is wanted{hint}")))
+    }
+
+    /// The resource a file wrote, with names in place of identifiers: `identity:work`.
+    pub(super) fn resource(&self, text: &str) -> Result<Resource, Misread> {
+        let meant = match text.split_once(':') {
+            Some((kind @ ("identity" | "contact"), name)) if self.ids.contains_key(name) => {
+                let id = self.ids.get(name).map(Id::text).unwrap_or_default();
+                format!("{kind}:{id}")
+            }
+            Some(_) | None => text.to_owned(),
+        };
+        meant.parse().map_err(|error| Misread(format!("`{text}` is no resource: {error}")))
+    }
+
+    /// Puts names in place of every identifier in `value`.
+    pub(super) fn replace_in(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.replace_in_text(text)),
+            Value::Array(items) => {
+                Value::Array(items.into_iter().map(|item| self.replace_in(item)).collect())
+            }
+            Value::Object(fields) => {
+                let each = fields.into_iter();
+                Value::Object(each.map(|(name, value)| (name, self.replace_in(value))).collect())
+            }
+            plain @ (Value::Null | Value::Bool(_) | Value::Number(_)) => plain,
+        }
+    }
+
+    pub(super) fn replace_in_text(&self, mut text: String) -> String {
+        let prefixes = ["own_", "idn_", "agt_", "grt_", "tkt_"];
+        if !prefixes.iter().any(|prefix| text.contains(prefix)) {
+            return text;
+        }
+        for (id, name) in &self.names {
+            if text.contains(id.as_str()) {
+                text = text.replace(id.as_str(), name);
+            }
+        }
+        text
+    }
+}
+
+impl Id {
+    fn text(&self) -> String {
+        match self {
+            Self::Agent(id) => id.to_string(),
+            Self::Grant(id) => id.to_string(),
+            Self::Identity(id) => id.to_string(),
+            Self::Operation(id) | Self::Owner(id) => id.clone(),
+            Self::Ticket(id) => id.to_string(),
+        }
+    }
+
+    fn what(&self) -> &'static str {
+        match self {
+            Self::Agent(_) => AgentId::WHAT,
+            Self::Grant(_) => GrantId::WHAT,
+            Self::Identity(_) => IdentityId::WHAT,
+            Self::Operation(_) => "a change to a file",
+            Self::Owner(_) => "an owner",
+            Self::Ticket(_) => TicketId::WHAT,
+        }
+    }
+}
+
+macro_rules! named {
+    ($($id:ident is $variant:ident, $what:literal;)*) => {$(
+        impl Named for $id {
+            const WHAT: &'static str = $what;
+
+            fn of(id: &Id) -> Option<Self> {
+                if let Id::$variant(id) = id { Some(*id) } else { None }
+            }
+        }
+    )*};
+}
+
+named! {
+    AgentId is Agent, "an agent";
+    GrantId is Grant, "a grant";
+    IdentityId is Identity, "an identity";
+    TicketId is Ticket, "a ticket";
+}
