@@ -51,7 +51,7 @@ pub trait Store: Send + Sync + 'static {
     fn append(&self, log: OwnerId, expected: Head, batch: Batch, class: Durability) -> Commit;
 
     /// Frames of `log` from `sequence` on, in order, without a gap: at least one if there is one,
-    /// and no more than fit `size_bytes_max` of payload after that. Empty at the end of the log.
+    /// and no more than have `size_bytes_max` of payload together. Empty at the end of the log.
     async fn read(
         &self,
         log: OwnerId,

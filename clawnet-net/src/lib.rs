@@ -1,1 +1,26 @@
-//! wip
+//! Collaboration between two people's agents, over [`clawnet_core`].
+//!
+//! Contacts, presented identities, consent, sessions, recursive collaboration, the host that keeps
+//! many owners' kernels over one store, and the transports between them belong here. This release
+//! holds what they stand on, and nothing that pretends to be more: the address.
+//!
+//! **Only an identity has an address.** A manager agent, the owner's adviser, has none: there is no
+//! value of any type in this crate that names one, so no message can be sent to it.
+//!
+//! ```
+//! # use clawnet_core::{Kernel, MemoryStore, Signer, SoftwareKey, Timestamp};
+//! # use clawnet_net::Address;
+//! # futures::executor::block_on(async {
+//! let key = SoftwareKey::from_secret(&[7; 32]);
+//! let clock = || Timestamp::from_millis(1_795_000_000_000);
+//! let kernel = Kernel::governing(key.public_key()).open(MemoryStore::new(), clock).await?;
+//! let work = kernel.owner(key)?.identity("work").await?;
+//!
+//! let address = Address::of(kernel.owner_id(), work);
+//! assert_eq!(address.to_string().parse(), Ok(address));
+//! # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+//! ```
+
+mod address;
+
+pub use address::{Address, NotAnAddress};

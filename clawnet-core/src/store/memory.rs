@@ -47,13 +47,12 @@ impl Store for MemoryStore {
         let logs = self.logs();
         let first = usize::try_from(sequence.max(1) - 1).unwrap_or(usize::MAX);
         let frames = logs.get(&log).and_then(|log| log.frames.get(first..)).unwrap_or_default();
-        let mut room = size_bytes_max;
-        let fits = frames.iter().take_while(|frame| {
-            let fits = room > 0;
-            room = room.saturating_sub(frame.payload.len());
-            fits
+        let mut size_bytes = 0_usize;
+        let fits = frames.iter().enumerate().take_while(|(nth, frame)| {
+            size_bytes = size_bytes.saturating_add(frame.payload.len());
+            *nth == 0 || size_bytes <= size_bytes_max
         });
-        Ok(fits.cloned().collect())
+        Ok(fits.map(|(_, frame)| frame.clone()).collect())
     }
 
     async fn keep_snapshot(&self, log: OwnerId, snapshot: Snapshot) -> Result<(), StoreError> {

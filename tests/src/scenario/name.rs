@@ -38,18 +38,28 @@ pub(super) trait Named: Sized {
 }
 
 impl Names {
-    /// Gives `id` a name. A name is given once; an identifier that has one keeps it.
-    pub(super) fn give(&mut self, name: &str, id: Id) -> Result<String, Misread> {
-        let text = id.text();
-        if let Some(known) = self.names.get(&text) {
-            return Ok(known.clone());
+    /// Gives `id` a name. An identifier that has one is shown under its first, and found by both.
+    pub(super) fn give(&mut self, name: &str, id: Id) -> String {
+        let first = self.names.entry(id.text()).or_insert_with(|| name.into()).clone();
+        self.ids.entry(name.into()).or_insert(id);
+        first
+    }
+
+    /// The name of a thing that may have one already, as the same question asked twice.
+    pub(super) fn give_or_count(
+        &mut self,
+        name: Option<&str>,
+        what: &'static str,
+        id: Id,
+    ) -> String {
+        match (name, self.names.get(&id.text())) {
+            (Some(name), _) => self.give(name, id),
+            (None, Some(known)) => known.clone(),
+            (None, None) => {
+                let name = self.next(what);
+                self.give(&name, id)
+            }
         }
-        if self.ids.contains_key(name) {
-            return Err(Misread(format!("the name `{name}` is taken: choose another")));
-        }
-        self.names.insert(text, name.into());
-        self.ids.insert(name.into(), id);
-        Ok(name.into())
     }
 
     /// A name that nothing has yet: `ticket1`, `ticket2`, ...

@@ -1,0 +1,166 @@
+//! What something was: enough of it to tell later whether it is still the same.
+use std::{
+    fs::File,
+    os::{fd::BorrowedFd, unix::fs::FileExt},
+};
+
+use clawnet_core::{Digest, Version};
+use rustix::fs::OFlags;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    handle::{self, EntryKind, Facts, Moment},
+    refusal::FsError,
+};
+
+/// One state of a file or directory.
+///
+/// The change time is not part of being the same: both renames of an exchange change it. It only
+/// seals what lies in the store, where nobody has business.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Image {
+    pub(crate) kind: EntryKind,
+    pub(crate) ino: u64,
+    /// Of a directory: 0 if it is empty, 1 if it holds something.
+    pub(crate) size_bytes: u64,
+    pub(crate) modified: Moment,
+    pub(crate) changed: Moment,
+    /// Of a file of at most [`HASHED_BYTES_MAX`], or one the node wrote itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hash: Option<Digest>,
+}
+
+/// The largest file that is hashed to tell whether it changed: 1 MiB.
+pub(crate) const HASHED_BYTES_MAX: u64 = 1 << 20;
+
+impl Image {
+    /// What is at `path`: none if nothing is, a refusal if it is no content of ours to touch.
+    pub(crate) fn at(at: BorrowedFd<'_>, path: &str) -> Result<Option<Self>, FsError> {
+        match Self::open(at, path) {
+            Ok((_, image)) => Ok(Some(image)),
+            Err(error) if error.is_absence() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same, and the handle it was seen through.
+    pub(crate) fn open(at: BorrowedFd<'_>, path: &str) -> Result<(File, Self), FsError> {
+        let fd = handle::open(at, path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
+        let file = File::from(fd);
+        let image = Self::of(&file)?;
+        Ok((file, image))
+    }
+
+    /// What an open file or directory is.
+    pub(crate) fn of(file: &File) -> Result<Self, FsError> {
+        let facts = Facts::of(rustix::fd::AsFd::as_fd(file))?;
+        let mut image = Self {
+            kind: facts.kind,
+            ino: facts.ino,
+            size_bytes: facts.size_bytes,
+            modified: facts.modified,
+            changed: facts.changed,
+            hash: None,
+        };
+        if facts.kind == EntryKind::Directory {
+            image.size_bytes = u64::from(!is_empty(file)?);
+            return Ok(image);
+        }
+        facts.gate()?;
+        if facts.size_bytes <= HASHED_BYTES_MAX {
+            image.hash = Some(digest(file, facts.size_bytes)?);
+        }
+        Ok(image)
+    }
+
+    /// What a file with these bytes will be, before it has an inode.
+    pub(crate) fn planned(bytes: &[u8], digest: Digest) -> Self {
+        let size_bytes = bytes.len() as u64;
+        Self { size_bytes, hash: Some(digest), ..Self::planned_directory() }
+            .of_kind(EntryKind::File)
+    }
+
+    /// What a new directory will be.
+    pub(crate) fn planned_directory() -> Self {
+        let kind = EntryKind::Directory;
+        Self { kind, ino: 0, size_bytes: 0, modified: (0, 0), changed: (0, 0), hash: None }
+    }
+
+    fn of_kind(self, kind: EntryKind) -> Self {
+        Self { kind, ..self }
+    }
+
+    /// Whether `other` is this very object in this very state.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        let hashes_agree = self.hash.is_none() || other.hash.is_none() || self.hash == other.hash;
+        let directory = self.kind == EntryKind::Directory && self.size_bytes == 0;
+        self.kind == other.kind
+            && self.ino == other.ino
+            && self.size_bytes == other.size_bytes
+            && (directory || self.modified == other.modified)
+            && hashes_agree
+    }
+
+    /// Whether `other` holds the same: by content where it is known, else as the same object.
+    pub(crate) fn holds_what(&self, other: &Self) -> bool {
+        match (self.kind, self.hash, other.hash) {
+            (EntryKind::File, Some(mine), Some(theirs)) => {
+                other.kind == EntryKind::File && mine == theirs
+            }
+            _ => self.is(other),
+        }
+    }
+
+    /// Whether what was put away is still so, untouched: by hash, or by a change time that nobody
+    /// can set back.
+    pub(crate) fn seals(&self, other: &Self) -> bool {
+        self.is(other) && (self.hash.is_some() && other.hash.is_some() || self.changed == other.changed)
+    }
+
+    /// What an approval binds to.
+    pub(crate) fn version(&self) -> Version {
+        let hash = self.hash.unwrap_or(Digest::ZERO);
+        Version::of(&[
+            &self.ino.to_le_bytes(),
+            &self.size_bytes.to_le_bytes(),
+            &self.modified.0.to_le_bytes(),
+            &self.modified.1.to_le_bytes(),
+            hash.as_bytes(),
+        ])
+    }
+}
+
+/// The version of what may be there.
+pub(crate) fn version(image: Option<&Image>) -> Version {
+    image.map_or(Version::absent(), Image::version)
+}
+
+/// The BLAKE3 digest of the first `size_bytes` of a file, read through its handle.
+pub(crate) fn digest(file: &File, size_bytes: u64) -> Result<Digest, FsError> {
+    let mut hasher = blake3::Hasher::new();
+    let capacity = usize::try_from(size_bytes.min(CHUNK_BYTES)).unwrap_or_default();
+    let mut buffer = vec![0; capacity.max(1)];
+    let mut offset = 0;
+    while offset < size_bytes {
+        let read = file.read_at(&mut buffer, offset)?;
+        if read == 0 {
+            break;
+        }
+        hasher.update(buffer.get(..read).unwrap_or_default());
+        offset += read as u64;
+    }
+    Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
+}
+
+const CHUNK_BYTES: u64 = 64 * 1024;
+
+/// Whether an open directory holds nothing.
+fn is_empty(directory: &File) -> Result<bool, FsError> {
+    let mut entries = rustix::fs::Dir::read_from(directory)?;
+    while let Some(entry) = entries.next().transpose()? {
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,77 @@
+//! Where a message can go: to one identity of one owner.
+use std::{fmt, str::FromStr};
+
+use clawnet_core::{IdentityId, OwnerId};
+
+/// One identity of one owner. Written `idn_…@own_…`.
+///
+/// **Refuses** to name anything else: not an owner, not an agent, not a manager.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address {
+    owner: OwnerId,
+    identity: IdentityId,
+}
+
+impl Address {
+    /// The address of `identity` at `owner`'s kernel. Whether there is such an identity is for that
+    /// kernel to know.
+    #[must_use]
+    pub const fn of(owner: OwnerId, identity: IdentityId) -> Self {
+        Self { owner, identity }
+    }
+
+    /// Whose kernel it is at.
+    #[must_use]
+    pub const fn owner(&self) -> OwnerId {
+        self.owner
+    }
+
+    /// Which identity.
+    #[must_use]
+    pub const fn identity(&self) -> IdentityId {
+        self.identity
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.identity, self.owner)
+    }
+}
+
+impl FromStr for Address {
+    type Err = NotAnAddress;
+
+    fn from_str(text: &str) -> Result<Self, NotAnAddress> {
+        let (identity, owner) = text.split_once('@').ok_or(NotAnAddress)?;
+        let identity = identity.parse().map_err(|_| NotAnAddress)?;
+        Ok(Self { owner: owner.parse().map_err(|_| NotAnAddress)?, identity })
+    }
+}
+
+/// A text names no identity of an owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotAnAddress;
+
+impl fmt::Display for NotAnAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not an address of the form `idn_…@own_…`")
+    }
+}
+
+impl std::error::Error for NotAnAddress {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_but_an_identity_has_an_address() {
+        let owner = format!("own_{}", "0".repeat(32));
+        let check = |text: &str, good| assert_eq!(text.parse::<Address>().is_ok(), good, "{text}");
+        check(&format!("idn_{}@{owner}", "1".repeat(32)), true);
+        check(&format!("agt_{}@{owner}", "1".repeat(32)), false);
+        check(&format!("manager@{owner}"), false);
+        check(&owner, false);
+    }
+}
