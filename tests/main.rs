@@ -1,1 +1,3 @@
 //! The tests that span crates, one module each.
+
+mod properties;

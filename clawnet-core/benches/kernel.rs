@@ -112,9 +112,11 @@ fn governed() {
     let cost = || {
         median(15, || {
             let started = Instant::now();
-            for _ in 0..4000 {
-                block_on(agent.submit(&mount, &change)).unwrap();
-            }
+            block_on(async {
+                for _ in 0..4000 {
+                    agent.submit(&mount, &change).await.unwrap();
+                }
+            });
             nanos(started) / 4000.0
         })
     };

@@ -94,6 +94,14 @@ pub(crate) static STATE: Domain =
     Domain(LazyLock::new(|| hash_derive_key_context("clawnet 2026 state v1")));
 
 impl Domain {
+    /// Hashes fields of fixed size, which say how long the payload is, and the payload.
+    pub(crate) fn digest_whole(&self, fields: &[u8; 64], payload: &[u8]) -> Digest {
+        let mut hasher = blake3::Hasher::new_from_context_key(&self.0);
+        hasher.update(fields);
+        hasher.update(payload);
+        Digest(*hasher.finalize().as_bytes())
+    }
+
     /// Hashes `parts`, each behind its length.
     pub(crate) fn digest(&self, parts: &[&[u8]]) -> Digest {
         let mut hasher = blake3::Hasher::new_from_context_key(&self.0);

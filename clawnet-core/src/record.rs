@@ -66,9 +66,18 @@ pub(crate) fn encode(
     serde_json::to_writer(out, &Body { actor, at, event })
 }
 
-/// The chain hash of the record at `sequence` behind `previous`.
+/// The chain hash of the record at `sequence` behind `previous`: BLAKE3 over 64 bytes of fixed
+/// fields (ledger, sequence, previous hash, length of the payload; little endian) and the payload.
 pub(crate) fn chain(owner: OwnerId, sequence: u64, previous: Digest, payload: &[u8]) -> Digest {
-    CHAIN.digest(&[owner.as_bytes(), &sequence.to_le_bytes(), previous.as_bytes(), payload])
+    let mut header = [0; 64];
+    let (ledger, rest) = header.split_at_mut(16);
+    let (place, rest) = rest.split_at_mut(8);
+    let (before, length) = rest.split_at_mut(32);
+    ledger.copy_from_slice(owner.as_bytes());
+    place.copy_from_slice(&sequence.to_le_bytes());
+    before.copy_from_slice(previous.as_bytes());
+    length.copy_from_slice(&(payload.len() as u64).to_le_bytes());
+    CHAIN.digest_whole(&header, payload)
 }
 
 #[derive(Serialize, Deserialize)]

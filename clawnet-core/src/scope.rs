@@ -32,6 +32,7 @@ pub(crate) use meter::Meter;
 
 /// A chain of mandates: immutable, shared, compared by its epoch.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(crate) struct Scope {
     /// Counts every change to the chain, so that a decision can be told from a stale one.
     pub(crate) epoch: u64,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use clawnet_core::{AgentId, GrantId, IdentityId, Resource, TicketId};
 use serde_json::Value;
 
-use super::nearest::nearest;
+use super::{nearest::nearest, trouble::Trouble};
 
 /// Every name a world knows, and the identifier behind it.
 #[derive(Debug, Default)]
@@ -24,10 +24,6 @@ pub(super) enum Id {
     Owner(String),
     Ticket(TicketId),
 }
-
-/// A file that cannot be understood: said in a sentence, and the file ends there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Misread(pub(super) String);
 
 /// A kind of identifier that can be looked up by name.
 pub(super) trait Named: Sized {
@@ -75,30 +71,30 @@ impl Names {
     }
 
     /// Whether a name would be refused, before anything is done under it.
-    pub(super) fn check_free(&self, name: &str) -> Result<(), Misread> {
+    pub(super) fn check_free(&self, name: &str) -> Result<(), Trouble> {
         if self.ids.contains_key(name) {
-            return Err(Misread(format!("the name `{name}` is taken: choose another")));
+            return Err(Trouble::Misread(format!("the name `{name}` is taken: choose another")));
         }
         Ok(())
     }
 
     /// What is called `name`, which must be of the kind wanted.
-    pub(super) fn find<I: Named>(&self, name: &str) -> Result<I, Misread> {
+    pub(super) fn find<I: Named>(&self, name: &str) -> Result<I, Trouble> {
         if let Some(found) = self.ids.get(name).and_then(I::of) {
             return Ok(found);
         }
         let what = I::WHAT;
         if let Some(other) = self.ids.get(name) {
-            return Err(Misread(format!("`{name}` is {}, not {what}", other.what())));
+            return Err(Trouble::Misread(format!("`{name}` is {}, not {what}", other.what())));
         }
         let known = self.ids.iter().filter(|(_, id)| I::of(id).is_some());
         let near = nearest(name, known.map(|(name, _)| name.as_str()));
         let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-        Err(Misread(format!("nothing is called `{name}`, and {what} is wanted{hint}")))
+        Err(Trouble::Misread(format!("nothing is called `{name}`, and {what} is wanted{hint}")))
     }
 
     /// The resource a file wrote, with names in place of identifiers: `identity:work`.
-    pub(super) fn resource(&self, text: &str) -> Result<Resource, Misread> {
+    pub(super) fn resource(&self, text: &str) -> Result<Resource, Trouble> {
         let meant = match text.split_once(':') {
             Some((kind @ ("identity" | "contact"), name)) if self.ids.contains_key(name) => {
                 let id = self.ids.get(name).map(Id::text).unwrap_or_default();
@@ -106,7 +102,7 @@ impl Names {
             }
             Some(_) | None => text.to_owned(),
         };
-        meant.parse().map_err(|error| Misread(format!("`{text}` is no resource: {error}")))
+        meant.parse().map_err(|error| Trouble::Said(format!("`{text}` is no resource: {error}")))
     }
 
     /// Puts names in place of every identifier in `value`.
@@ -171,6 +167,14 @@ macro_rules! named {
             }
         }
     )*};
+}
+
+impl Named for String {
+    const WHAT: &'static str = "an owner";
+
+    fn of(id: &Id) -> Option<Self> {
+        if let Id::Owner(id) = id { Some(id.clone()) } else { None }
+    }
 }
 
 named! {

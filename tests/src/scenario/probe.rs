@@ -3,11 +3,12 @@
 //! A probe demands whatever a file says, so any rule can be tried without the thing it is about:
 //! a tool, an environment, a repository. There is one kind for each effect.
 use std::{
+    collections::BTreeSet,
     future::poll_fn,
     marker::PhantomData,
     panic::resume_unwind,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Poll, Waker},
+    task::Poll,
 };
 
 use clawnet_core::{
@@ -105,9 +106,9 @@ pub(super) struct Answers {
     /// Whether it checks, right before the effect, that nothing was revoked.
     pub(super) confirm: bool,
     pub(super) performed: u64,
-    /// Whether an effect hangs, and who waits for it to go on.
-    pub(super) hangs: bool,
-    waiting: Option<Waker>,
+    /// How many effects have hung so far, and which of them may go on.
+    pub(super) hung: u64,
+    pub(super) resumed: BTreeSet<u64>,
 }
 
 /// Layer 2's answer.
@@ -139,22 +140,16 @@ impl Manner {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets hanging effects go on.
-    pub(super) fn resume(&self) {
-        let mut answers = self.answers();
-        answers.hangs = false;
-        answers.perform = Perform::Ok;
-        if let Some(waker) = answers.waiting.take() {
-            waker.wake();
-        }
-    }
-
+    /// Waits until this very effect is resumed. Whoever resumes it polls it again.
     async fn hang(&self) {
-        self.answers().hangs = true;
-        poll_fn(|cx| {
+        let number = {
             let mut answers = self.answers();
-            answers.waiting = Some(cx.waker().clone());
-            if answers.hangs { Poll::Pending } else { Poll::Ready(()) }
+            answers.hung += 1;
+            answers.hung
+        };
+        poll_fn(|_| match self.answers().resumed.remove(&number) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
         })
         .await;
     }

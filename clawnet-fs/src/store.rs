@@ -1,0 +1,156 @@
+//! Where the node keeps what it displaced, outside every folder an agent can name.
+//!
+//! One directory of slots. A slot is staging before its change commits and a backup after. Only
+//! renames move things in and out, so whatever lies here has its own mode, times and attributes.
+use std::{
+    fs::File,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+
+use cap_std::fs::Dir;
+use rustix::fs::{
+    AtFlags, FlockOperation, Mode, OFlags, RenameFlags, flock, mkdirat, openat, renameat_with,
+    unlinkat,
+};
+
+use crate::{
+    handle::{self, EntryKind, Facts},
+    refusal::FsError,
+    step::Slot,
+};
+
+/// The node's own directory.
+#[derive(Debug)]
+pub(crate) struct Store {
+    slots: OwnedFd,
+    facts: Facts,
+    /// Locked for as long as the node is open.
+    lock: File,
+}
+
+const SLOTS: &str = "slots";
+const JOURNAL: &str = "journal";
+
+impl Store {
+    /// Opens or begins it, for this node alone.
+    pub(crate) fn open(state: &Dir) -> Result<(Self, File), FsError> {
+        match mkdirat(state, SLOTS, Mode::RWXU) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let slots = handle::directory(state.as_fd(), SLOTS)?;
+        let flags = OFlags::RDWR
+            | OFlags::APPEND
+            | OFlags::CREATE
+            | OFlags::NOFOLLOW
+            | OFlags::NONBLOCK
+            | OFlags::CLOEXEC;
+        let journal = File::from(openat(state, JOURNAL, flags, Mode::RUSR | Mode::WUSR)?);
+        Facts::of(journal.as_fd())?.gate()?;
+        flock(&journal, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| FsError::LogUnavailable("another node uses this directory".into()))?;
+        let facts = Facts::of(slots.as_fd())?;
+        rustix::fs::fsync(state)?;
+        Ok((Self { slots, facts, lock: journal.try_clone()? }, journal))
+    }
+
+    pub(crate) fn handle(&self) -> BorrowedFd<'_> {
+        self.slots.as_fd()
+    }
+
+    /// Whether things in `root` can trade places with the store, as far as one can tell: they are
+    /// on one mount, and its file system knows both kinds of rename.
+    pub(crate) fn trades_with(&self, root: &Facts) -> Result<(), &'static str> {
+        if root.mount != self.facts.mount || root.device != self.facts.device {
+            return Err("the folder and the node's store are on different mounts");
+        }
+        self.probe().map_err(|_| "the file system cannot exchange two names")
+    }
+
+    fn probe(&self) -> Result<(), FsError> {
+        const NAMES: [&str; 2] = ["probe.a", "probe.b"];
+        let clear = || NAMES.map(|name| unlinkat(&self.slots, name, AtFlags::empty()));
+        clear();
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        for name in NAMES {
+            openat(&self.slots, name, flags, Mode::RUSR | Mode::WUSR)?;
+        }
+        let [a, b] = NAMES;
+        let exchanged = renameat_with(&self.slots, a, &self.slots, b, RenameFlags::EXCHANGE);
+        let kept = renameat_with(&self.slots, a, &self.slots, b, RenameFlags::NOREPLACE);
+        clear();
+        exchanged?;
+        if kept == Err(rustix::io::Errno::EXIST) {
+            Ok(())
+        } else {
+            Err(FsError::Unsupported("rename ignores its flags"))
+        }
+    }
+
+    /// Whether the store lies inside `root`, or `root` inside the store's directory: then an agent
+    /// could name what must not be named.
+    pub(crate) fn overlaps(&self, state: &Dir, root: &Facts, folder: BorrowedFd<'_>) -> Result<bool, FsError> {
+        let own = Facts::of(state.as_fd())?;
+        Ok(is_within(self.slots.as_fd(), root)? || is_within(folder, &own)?)
+    }
+
+    /// Makes an empty file in `slot`, which nothing may be in.
+    pub(crate) fn create(&self, slot: &Slot, mode: Mode) -> Result<File, FsError> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(File::from(openat(&self.slots, slot.as_str(), flags, mode)?))
+    }
+
+    /// Makes an empty directory in `slot`.
+    pub(crate) fn create_directory(&self, slot: &Slot, mode: Mode) -> Result<File, FsError> {
+        mkdirat(&self.slots, slot.as_str(), mode)?;
+        Ok(File::from(handle::directory(self.slots.as_fd(), slot.as_str())?))
+    }
+
+    /// Removes what this node itself made in `slot` for a change that did not come to be. Only a
+    /// file with one name or an empty directory: everything else stays.
+    pub(crate) fn discard(&self, slot: &Slot) -> Result<(), FsError> {
+        let facts = match handle::look(self.slots.as_fd(), slot.as_str()) {
+            Ok(facts) => facts,
+            Err(FsError::NotFound) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let flags = if facts.kind == EntryKind::Directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+        if facts.kind != EntryKind::Directory {
+            facts.gate()?;
+        }
+        Ok(unlinkat(&self.slots, slot.as_str(), flags)?)
+    }
+
+    /// Flushes the names in the store.
+    pub(crate) fn flush(&self) -> Result<(), FsError> {
+        Ok(rustix::fs::fsync(&self.slots)?)
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // The lock is of the open file, which a journal handle may share for a moment longer.
+        _ = flock(&self.lock, FlockOperation::Unlock);
+    }
+}
+
+/// Whether `from` or a directory above it is the object `sought`.
+fn is_within(from: BorrowedFd<'_>, sought: &Facts) -> Result<bool, FsError> {
+    let mut at = openat(from, ".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut facts = Facts::of(at.as_fd())?;
+    for _ in 0..DEPTH_MAX {
+        if (facts.ino, facts.device) == (sought.ino, sought.device) {
+            return Ok(true);
+        }
+        at = openat(&at, "..", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let above = Facts::of(at.as_fd())?;
+        if above.is_same_object(&facts) {
+            return Ok(false);
+        }
+        facts = above;
+    }
+    Ok(true)
+}
+
+/// How far up a directory may be from the top. Beyond that it counts as inside.
+const DEPTH_MAX: u32 = 4096;

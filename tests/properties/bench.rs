@@ -1,0 +1,198 @@
+//! A kernel to put questions to: in memory, on a clock that is set, with one endpoint whose answers
+//! are set too.
+use std::{
+    fmt::Debug,
+    panic::resume_unwind,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use clawnet_core::*;
+use futures::executor::block_on;
+use serde::Serialize;
+
+/// An owner's kernel and everything around it.
+pub(super) struct Bench {
+    pub(super) store: Arc<MemoryStore>,
+    pub(super) clock: ManualClock,
+    pub(super) kernel: Kernel,
+    pub(super) owner: Owner,
+    pub(super) probe: Mount<ProbePoint>,
+}
+
+impl Bench {
+    /// A new owner at time zero.
+    pub(super) fn new() -> Self {
+        Self::open(Arc::default(), ManualClock::default(), Limits::default())
+    }
+
+    pub(super) fn open(store: Arc<MemoryStore>, clock: ManualClock, limits: Limits) -> Self {
+        Self::governed(Kernel::governing(key().public_key()).limits(limits), store, clock)
+    }
+
+    pub(super) fn governed(how: Governing, store: Arc<MemoryStore>, clock: ManualClock) -> Self {
+        let kernel = block_on(how.open_shared(store.clone(), clock.clone())).unwrap();
+        let owner = kernel.owner(key()).unwrap();
+        let probe = kernel.mount("probe", ProbePoint::default());
+        Self { store, clock, kernel, owner, probe }
+    }
+
+    pub(super) fn set(&self, millis: u64) {
+        self.clock.set(Timestamp::from_millis(millis));
+    }
+
+    /// An identity beneath `parent`, and an agent of it.
+    pub(super) fn identity(&self, name: &str, parent: Option<IdentityId>) -> (IdentityId, Agent) {
+        let identity = match parent {
+            None => block_on(self.owner.identity(name)).unwrap(),
+            Some(parent) => block_on(self.owner.delegate(parent, name)).unwrap(),
+        };
+        (identity, block_on(self.owner.bind(identity, name, "tests")).unwrap())
+    }
+
+    pub(super) fn grant(&self, to: IdentityId, grant: Grant) -> GrantId {
+        block_on(self.owner.grant(to, grant)).unwrap()
+    }
+
+    /// The intent of the operation that was run last.
+    pub(super) fn last_intent(&self) -> Intent {
+        let records = block_on(self.owner.records(self.kernel.head().sequence - 1, 2)).unwrap();
+        match records.into_iter().map(|record| record.event).collect::<Vec<_>>().as_slice() {
+            [Event::Intent(intent), Event::Outcome(_)] => intent.clone(),
+            other => panic!("no intent and outcome, but {other:?}"),
+        }
+    }
+}
+
+/// The owner's key.
+pub(super) fn key() -> SoftwareKey {
+    SoftwareKey::from_secret(&[7; 32])
+}
+
+/// Somebody else's.
+pub(super) fn other_key() -> SoftwareKey {
+    SoftwareKey::from_secret(&[8; 32])
+}
+
+pub(super) const OBSERVE: u8 = 0;
+pub(super) const CHANGE: u8 = 1;
+pub(super) const RELEASE: u8 = 2;
+
+/// An operation that touches whatever it says, and does nothing.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Probe<const EFFECT: u8> {
+    pub(super) demands: Vec<(Action, Resource)>,
+    pub(super) name: String,
+    pub(super) number: u64,
+}
+
+impl<const EFFECT: u8> Probe<EFFECT> {
+    pub(super) fn new(demands: &[(Action, Resource)], name: &str) -> Self {
+        Self { demands: demands.to_vec(), name: name.into(), number: 0 }
+    }
+
+    pub(super) fn on(action: Action, resource: &str) -> Self {
+        Self::new(&[(action, resource.parse().unwrap())], "")
+    }
+}
+
+impl<const EFFECT: u8> Operation for Probe<EFFECT> {
+    const KIND: &'static str = match EFFECT {
+        OBSERVE => "probe.observe",
+        CHANGE => "probe.change",
+        _ => "probe.release",
+    };
+    type Output = u64;
+    const EFFECT: Effect = match EFFECT {
+        OBSERVE => Effect::Observe,
+        CHANGE => Effect::Change,
+        _ => Effect::Release,
+    };
+
+    fn demands(&self) -> Demands<'_> {
+        demands(&self.demands)
+    }
+}
+
+/// All of `each`, of which there is at least one.
+pub(super) fn demands(each: &[(Action, Resource)]) -> Demands<'_> {
+    let [(action, resource), more @ ..] = each else { panic!("no demands") };
+    let first = Demands::one(*action, resource);
+    more.iter().fold(first, |all, (action, resource)| all.and(*action, resource))
+}
+
+/// What layer 2 says.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Layer2 {
+    Admits(u64),
+    Vetoes,
+    Panics,
+}
+
+/// The endpoint of probes: says what it was told to say, and counts what it performed.
+#[derive(Debug)]
+pub(super) struct ProbePoint {
+    says: Mutex<Layer2>,
+    performed: AtomicU64,
+}
+
+impl Default for ProbePoint {
+    fn default() -> Self {
+        Self { says: Mutex::new(Layer2::Admits(0)), performed: AtomicU64::new(0) }
+    }
+}
+
+impl ProbePoint {
+    pub(super) fn says(&self, answer: Layer2) {
+        *self.says.lock().unwrap() = answer;
+    }
+
+    pub(super) fn performed(&self) -> u64 {
+        self.performed.load(Ordering::SeqCst)
+    }
+}
+
+impl<const EFFECT: u8> Endpoint<Probe<EFFECT>> for ProbePoint {
+    fn admit(&self, _: &Probe<EFFECT>, _: &Caller) -> Result<Admission, Denial> {
+        let answer = *self.says.lock().unwrap();
+        match answer {
+            Layer2::Admits(version) => Ok(Admission::at(Version::of(&[&version.to_le_bytes()]))),
+            Layer2::Vetoes => Err(Denial::by_endpoint("vetoed", "told to")),
+            // A panic, without a report of it on every run.
+            Layer2::Panics => resume_unwind(Box::new("dark")),
+        }
+    }
+
+    async fn perform(&self, task: Authorized<'_, Probe<EFFECT>>) -> Result<u64, Fault> {
+        task.confirm()?;
+        self.performed.fetch_add(1, Ordering::SeqCst);
+        Ok(task.intent())
+    }
+}
+
+/// Counts answers, and prints how often each was reached.
+#[derive(Debug, Default)]
+pub(super) struct Tally(std::collections::BTreeMap<String, u64>);
+
+impl Tally {
+    pub(super) fn count(&mut self, what: impl Debug) {
+        *self.0.entry(format!("{what:?}")).or_default() += 1;
+    }
+
+    pub(super) fn of(&self, what: impl Debug) -> u64 {
+        self.0.get(&format!("{what:?}")).copied().unwrap_or(0)
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    pub(super) fn print(&self, title: &str) {
+        println!("{title}: {}", self.total());
+        for (what, count) in &self.0 {
+            println!("  {count:>8}  {what}");
+        }
+    }
+}
