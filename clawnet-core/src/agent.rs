@@ -113,12 +113,12 @@ impl Office<'_> {
 impl Endpoint<Delegate> for Office<'_> {
     fn admit(&self, operation: &Delegate, caller: &Caller) -> Result<Admission, Denial> {
         let ledger = &self.0.ledger;
+        let now = ledger.now();
         let inner = ledger.peek();
         if inner.state.chain(caller.identity()).len() >= DEPTH_MAX {
             return Err(Denial::of(Layer::Endpoint, DenyCode::DelegationDepth));
         }
-        let now = ledger.now().max(inner.state.at);
-        match inner.state.check(&self.event(operation, 0), now) {
+        match inner.state.check(&self.event(operation, 0), now.max(inner.state.at)) {
             Ok(()) => Ok(Admission::unversioned()),
             Err(error) => Err(Denial::by_endpoint("delegation", error.to_string())),
         }

@@ -152,6 +152,6 @@ impl Kernel {
     /// Records the digest of the present state and keeps it, to reopen from. Happens by itself
     /// every [`Limits::snapshot_every`] records. Returns the record's sequence.
     pub async fn checkpoint(&self) -> Result<u64, StoreError> {
-        self.ledger.checkpoint().await
+        self.ledger.checkpoint(1).await
     }
 }

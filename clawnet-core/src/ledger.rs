@@ -112,6 +112,8 @@ impl Ledger {
         if let Some(error) = self.failed.get() {
             return Err(error.clone());
         }
+        // The application's clock is asked before the lock is taken, never under it.
+        self.clock.now();
         // A panic under the lock may have left a record unfolded: that is a failed ledger.
         self.inner.lock().map_err(|_| self.fail(StoreError::Poisoned))
     }
@@ -159,9 +161,9 @@ impl Ledger {
         self.write(inner, (now, actor, event), class)
     }
 
-    /// The time of the next record: never less than the last one's.
+    /// The time of the next record: that of taking the lock, and never less than the last one's.
     pub(crate) fn tick(&self, inner: &Inner) -> Timestamp {
-        self.clock.raise(inner.state.at).max(self.now())
+        self.clock.mark().max(inner.state.at)
     }
 
     fn close_abandoned(&self, inner: &mut Inner, now: Timestamp) -> Result<(), AppendError> {
@@ -210,20 +212,15 @@ impl Ledger {
         Ok(Appended { sequence, commit })
     }
 
-    /// Keeps the state to reopen from, if enough was written since it was last kept. What cannot be
-    /// kept is rebuilt by a replay; only a record that cannot be written is a failure.
-    pub(crate) async fn checkpoint_if_due(&self) -> Result<(), StoreError> {
-        let due = {
-            let inner = self.lock()?;
-            inner.head.sequence.saturating_sub(inner.checkpoint) >= self.limits.snapshot_every
-        };
-        if due { self.checkpoint().await.map(drop) } else { Ok(()) }
-    }
-
-    /// Records the digest of the state and keeps the state.
-    pub(crate) async fn checkpoint(&self) -> Result<u64, StoreError> {
+    /// Records the digest of the state and keeps the state, if at least `records` were written
+    /// since. Returns the last such record. What cannot be kept is rebuilt by a replay; only a
+    /// record that cannot be written ends the ledger.
+    pub(crate) async fn checkpoint(&self, records: u64) -> Result<u64, StoreError> {
         let (appended, state) = {
             let mut inner = self.lock()?;
+            if inner.head.sequence.saturating_sub(inner.checkpoint) < records {
+                return Ok(inner.checkpoint);
+            }
             let now = self.tick(&inner);
             let closed = self.close_abandoned(&mut inner, now);
             closed.map_err(|error| self.store_error(error))?;

@@ -125,6 +125,11 @@ impl HighWater {
         self.raise(self.clock.now())
     }
 
+    /// The greatest moment seen so far, without asking the application's clock.
+    pub(crate) fn mark(&self) -> Timestamp {
+        Timestamp(self.mark.load(Ordering::Acquire))
+    }
+
     /// Learns of a moment from elsewhere: the last record of a reopened ledger.
     pub(crate) fn raise(&self, seen: Timestamp) -> Timestamp {
         let seen = Timestamp::from_millis(seen.0).0;

@@ -85,7 +85,7 @@ impl Folders {
     }
 
     /// Which folder serves `path`, and what is left of it.
-    pub(crate) fn locate<'a>(&'a self, path: &'a FsPath) -> Result<Place<'a>, FsError> {
+    pub(crate) fn locate<'n, 'p>(&'n self, path: &'p FsPath) -> Result<Place<'n, 'p>, FsError> {
         let parts = path.parts()?;
         let root = self.serving(&parts).ok_or(FsError::NotWhitelisted)?;
         let rest = parts.get(root.parts.len()..).unwrap_or_default().to_vec();
@@ -95,7 +95,7 @@ impl Folders {
 
     /// Whether an entry called `name` of a directory in `place` may be shown to an agent: it has
     /// a canonical name that no rule protects, and no other declared folder stands in its place.
-    pub(crate) fn shows(&self, place: &Place<'_>, below: &str, name: &str) -> bool {
+    pub(crate) fn shows(&self, place: &Place<'_, '_>, below: &str, name: &str) -> bool {
         let mut parts: Vec<&str> = place.root.parts.iter().map(String::as_str).collect();
         parts.extend(place.rest.iter().copied());
         parts.extend(below.split('/').filter(|part| !part.is_empty()));
@@ -106,7 +106,10 @@ impl Folders {
     }
 
     /// The place of something that is to change: not a declared folder, nor above one.
-    pub(crate) fn locate_for_change<'a>(&'a self, path: &'a FsPath) -> Result<Place<'a>, FsError> {
+    pub(crate) fn locate_for_change<'n, 'p>(
+        &'n self,
+        path: &'p FsPath,
+    ) -> Result<Place<'n, 'p>, FsError> {
         let place = self.locate(path)?;
         let parts = path.parts()?;
         let above = |root: &Root| parts.iter().zip(&root.parts).all(|(a, b)| a == b);
@@ -181,12 +184,12 @@ impl fmt::Debug for Root {
 
 /// A path as the folder that serves it sees it.
 #[derive(Debug)]
-pub(crate) struct Place<'a> {
-    pub(crate) root: &'a Root,
-    pub(crate) rest: Vec<&'a str>,
+pub(crate) struct Place<'n, 'p> {
+    pub(crate) root: &'n Root,
+    pub(crate) rest: Vec<&'p str>,
 }
 
-impl Place<'_> {
+impl Place<'_, '_> {
     /// The path below the folder, `.` for the folder itself.
     pub(crate) fn relative(&self) -> String {
         if self.rest.is_empty() { ".".into() } else { self.rest.join("/") }

@@ -24,15 +24,13 @@ use crate::{
 pub(crate) struct Store {
     slots: OwnedFd,
     facts: Facts,
-    /// Locked for as long as the node is open.
-    lock: File,
 }
 
 const SLOTS: &str = "slots";
 const JOURNAL: &str = "journal";
 
 impl Store {
-    /// Opens or begins it, for this node alone.
+    /// Opens or begins it, for this node alone: the journal's file is locked while it is open.
     pub(crate) fn open(state: &Dir) -> Result<(Self, File), FsError> {
         match mkdirat(state, SLOTS, Mode::RWXU) {
             Ok(()) | Err(rustix::io::Errno::EXIST) => {}
@@ -51,7 +49,7 @@ impl Store {
             .map_err(|_| FsError::LogUnavailable("another node uses this directory".into()))?;
         let facts = Facts::of(slots.as_fd())?;
         rustix::fs::fsync(state)?;
-        Ok((Self { slots, facts, lock: journal.try_clone()? }, journal))
+        Ok((Self { slots, facts }, journal))
     }
 
     pub(crate) fn handle(&self) -> BorrowedFd<'_> {
@@ -124,13 +122,6 @@ impl Store {
     /// Flushes the names in the store.
     pub(crate) fn flush(&self) -> Result<(), FsError> {
         Ok(rustix::fs::fsync(&self.slots)?)
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        // The lock is of the open file, which a journal handle may share for a moment longer.
-        _ = flock(&self.lock, FlockOperation::Unlock);
     }
 }
 

@@ -174,7 +174,7 @@ impl<const EFFECT: u8> Endpoint<Probe<EFFECT>> for ProbePoint {
 
 /// Counts answers, and prints how often each was reached.
 #[derive(Debug, Default)]
-pub(super) struct Tally(std::collections::BTreeMap<String, u64>);
+pub(super) struct Tally(pub(super) std::collections::BTreeMap<String, u64>);
 
 impl Tally {
     pub(super) fn count(&mut self, what: impl Debug) {

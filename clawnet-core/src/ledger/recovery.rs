@@ -146,7 +146,7 @@ impl Ledger {
             self.kernel_event(&Event::Recovered { closed: recovery.closed }).await?;
         }
         if recovery.replayed >= self.limits.snapshot_every {
-            self.checkpoint().await?;
+            self.checkpoint(1).await?;
         }
         Ok((self, recovery))
     }

@@ -23,8 +23,8 @@ impl Owner {
     /// The questions that wait, the oldest first.
     #[must_use]
     pub fn inbox(&self) -> Vec<Question> {
+        let now = self.ledger.now();
         let inner = self.ledger.peek();
-        let now = self.ledger.tick(&inner);
         let waiting = inner
             .state
             .questions

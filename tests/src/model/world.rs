@@ -95,7 +95,7 @@ pub enum TicketState {
     Spent,
     /// The owner said no; remembered.
     Rejected,
-    /// The authority it was asked under has changed.
+    /// The authority it was asked under has changed, or the version it was asked on.
     Revoked,
     /// Nobody answered, or nobody used the answer, in time. Not a rejection.
     Expired,
@@ -294,6 +294,11 @@ impl World {
         }
         if self.questions_open(&act.identity) >= self.questions_open_max {
             return Err(Denial::Fatigue);
+        }
+        // Asked again on another version: the question, or the yes, about the old one is over.
+        let same = |t: &&mut Ticket| (&t.identity, &t.digest) == (&act.identity, &act.digest);
+        for superseded in self.pending().filter(same) {
+            superseded.state = TicketState::Revoked;
         }
         let number = self.tickets.keys().next_back().map_or(0, |last| last.saturating_add(1));
         let question = Ticket {

@@ -1,0 +1,228 @@
+//! The one way anything changes: recorded, staged, confirmed, traded, verified, recorded.
+//!
+//! ```text
+//!  journal INTENT --> fill slots --> confirm --> trade places --> verify what came out --> COMMIT
+//!                                                     \            \_ not it: trade back, ABORT
+//!                                                      \_ the slot holds the backup from here on
+//! ```
+use std::{io::Write, os::fd::AsFd};
+
+use clawnet_core::{Fault, IdentityId};
+
+use crate::{
+    attributes::{self, DIRECTORY_MODE, FILE_MODE, PRIVATE_MODE},
+    folders::Folders,
+    handle::{EntryKind, Facts},
+    image::Image,
+    journal::{Durability, Event, Journal, Key, Opened},
+    pause::{Hook, Point},
+    pin::Pin,
+    refusal::FsError,
+    step::{Step, Trade},
+    store::Store,
+};
+
+mod trade;
+
+use trade::GivenBack;
+
+/// What a change works with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Engine<'n> {
+    pub(crate) folders: &'n Folders,
+    pub(crate) store: &'n Store,
+    pub(crate) durability: Durability,
+    pub(crate) hook: &'n Hook,
+}
+
+/// One change to make.
+pub(crate) struct Order<'a> {
+    pub(crate) by: Key,
+    pub(crate) identity: IdentityId,
+    pub(crate) kind: &'static str,
+    pub(crate) reverses: Option<u64>,
+    pub(crate) steps: Vec<Step>,
+    /// What a fresh file will hold.
+    pub(crate) content: &'a [u8],
+    /// Whether displacing something else than was expected takes the change back. If not, it is
+    /// kept all the same, and the change is said to have raced.
+    pub(crate) strict: bool,
+    /// Asks the kernel once more.
+    pub(crate) confirm: &'a dyn Fn() -> Result<(), Fault>,
+}
+
+/// A change that is made and recorded.
+#[derive(Debug)]
+pub(crate) struct Done {
+    /// Something else than was expected was displaced, and is kept.
+    pub(crate) raced: bool,
+}
+
+/// Where a change stands.
+struct Progress<'n> {
+    steps: Vec<Step>,
+    /// The directories of the steps that were made.
+    pins: Vec<Pin<'n>>,
+    raced: bool,
+}
+
+impl<'n> Engine<'n> {
+    /// Makes the change, all of it or nothing.
+    pub(crate) fn run(self, journal: &mut Journal, order: Order<'_>) -> Result<Done, FsError> {
+        let Order { by, identity, kind, reverses, .. } = order;
+        if journal.history().get(by).is_some() {
+            return Err(FsError::InvalidRequest("the journal knows this intent already"));
+        }
+        let steps = order.steps.clone();
+        let opened = Opened { by, identity, kind: kind.into(), reverses, steps };
+        journal.append(Event::Intent(opened))?;
+        self.hook.at(Point::Recorded);
+        let mut progress = Progress { steps: order.steps.clone(), pins: Vec::new(), raced: false };
+        while progress.pins.len() < progress.steps.len() {
+            if let Err(stop) = self.step(&order, &mut progress) {
+                return Err(self.take_back(journal, by, &mut progress, stop));
+            }
+        }
+        self.flush(&progress.pins)?;
+        self.hook.at(Point::Flushed);
+        let Progress { steps, raced, .. } = progress;
+        journal.append(Event::Commit { by, steps, raced, recovered: false })?;
+        self.hook.at(Point::Committed);
+        Ok(Done { raced })
+    }
+
+    /// Makes the next step.
+    fn step(self, order: &Order<'_>, progress: &mut Progress<'n>) -> Result<(), Stop> {
+        let nth = progress.pins.len();
+        let Some(step) = progress.steps.get_mut(nth) else { return Ok(()) };
+        let pin = self.pin(step)?;
+        if step.fresh {
+            self.fill(&pin, step, order.content)?;
+        }
+        self.hook.at(Point::Filled);
+        (order.confirm)().map_err(FsError::Stopped)?;
+        pin.is_there()?;
+        self.hook.at(Point::Confirmed);
+        self.trade(&pin, step)?;
+        self.hook.at(Point::Traded);
+        match self.verify(&pin, step, order.strict) {
+            Ok(raced) => progress.raced |= raced,
+            Err(error) => return Err(Stop { given_back: self.give_back(&pin, step), error }),
+        }
+        self.hook.at(Point::Verified);
+        progress.pins.push(pin);
+        Ok(())
+    }
+
+    /// Pins the directory of a step. Layer 2's list is asked again: it is the same list, but what
+    /// is about to happen is not taken on trust.
+    pub(crate) fn pin(self, step: &Step) -> Result<Pin<'n>, FsError> {
+        Pin::of(&self.folders.locate_for_change(&step.path)?)
+    }
+
+    /// Makes what is to come to the path, in its slot.
+    fn fill(self, pin: &Pin<'_>, step: &mut Step, content: &[u8]) -> Result<(), FsError> {
+        let Some(after) = step.trade.after().cloned() else { return Ok(()) };
+        let is_directory = after.kind == EntryKind::Directory;
+        let replaces = step.trade.before().is_some();
+        let made = match (is_directory, replaces) {
+            (true, _) => self.store.create_directory(&step.slot, DIRECTORY_MODE)?,
+            (false, true) => self.store.create(&step.slot, PRIVATE_MODE)?,
+            (false, false) => self.store.create(&step.slot, FILE_MODE)?,
+        };
+        let furnish = || -> Result<Image, FsError> {
+            if !is_directory {
+                (&made).write_all(content)?;
+            }
+            if replaces {
+                let (old, _) = Image::open(pin.handle(), pin.name())?;
+                attributes::take_over(&old, &Facts::of(old.as_fd())?, &made)?;
+            } else {
+                attributes::inherit(pin.directory(), pin.facts(), &made)?;
+            }
+            if self.durability == Durability::PowerSafe {
+                made.sync_all()?;
+            }
+            let facts = Facts::of(made.as_fd())?;
+            Ok(Image { ino: facts.ino, modified: facts.modified, changed: facts.changed, ..after })
+        };
+        match furnish() {
+            Ok(image) => step.trade.set_after(image),
+            Err(error) => {
+                self.store.discard(&step.slot)?;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// After a step failed: takes back those before it, clears up, records, and says why.
+    fn take_back(
+        self,
+        journal: &mut Journal,
+        by: Key,
+        progress: &mut Progress<'n>,
+        stop: Stop,
+    ) -> FsError {
+        let mut whole = stop.given_back == GivenBack::Whole;
+        while let Some(pin) = progress.pins.pop() {
+            let Some(step) = progress.steps.get(progress.pins.len()) else { break };
+            whole &= self.revert(&pin, step);
+        }
+        whole &= progress.steps.iter().all(|step| self.clear(step));
+        let why = stop.error.to_string();
+        let end = if whole { Event::Abort { by, why } } else { Event::Conflict { by, why } };
+        match journal.append(end) {
+            Ok(()) => stop.error,
+            Err(error) => error,
+        }
+    }
+
+    /// Takes back one step that was made. False if something had to be left as it is.
+    pub(crate) fn revert(self, pin: &Pin<'_>, step: &Step) -> bool {
+        let mut back = step.reversed();
+        if self.trade(pin, &back).is_err() {
+            return false;
+        }
+        if self.verify(pin, &mut back, true).is_ok() {
+            return true;
+        }
+        self.give_back(pin, &back);
+        false
+    }
+
+    /// Removes what was made in a fresh slot, if that is what is there.
+    fn clear(self, step: &Step) -> bool {
+        let made = step.trade.after().map_or(0, |after| after.ino);
+        if !step.fresh || matches!(step.trade, Trade::Take { .. }) {
+            return true;
+        }
+        match crate::handle::look(self.store.handle(), step.slot.as_str()) {
+            Ok(facts) if facts.ino == made => self.store.discard(&step.slot).is_ok(),
+            Ok(_) => false,
+            Err(error) => error.is_absence(),
+        }
+    }
+
+    fn flush(self, pins: &[Pin<'_>]) -> Result<(), FsError> {
+        if self.durability == Durability::ProcessSafe {
+            return Ok(());
+        }
+        for pin in pins {
+            pin.directory().sync_all()?;
+        }
+        self.store.flush()
+    }
+}
+
+/// Why a step stopped, and whether the path is again as it was.
+struct Stop {
+    given_back: GivenBack,
+    error: FsError,
+}
+
+impl From<FsError> for Stop {
+    fn from(error: FsError) -> Self {
+        Self { given_back: GivenBack::Whole, error }
+    }
+}

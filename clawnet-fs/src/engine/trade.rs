@@ -1,0 +1,108 @@
+//! One trade between a path and a slot: the rename, the look at what came out, and the way back.
+use rustix::fs::{RenameFlags, renameat_with};
+
+use super::Engine;
+use crate::{
+    handle::EntryKind,
+    image::Image,
+    pin::Pin,
+    refusal::FsError,
+    step::{Step, Trade},
+};
+
+/// What trading back came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GivenBack {
+    /// The path holds what it held, or something newer that somebody else put there.
+    Whole,
+    /// Something that is not the node's own stays in the slot, for the owner to look at.
+    Kept,
+}
+
+impl Engine<'_> {
+    /// Lets the path and the slot trade places, in one step nobody can get between.
+    pub(super) fn trade(self, pin: &Pin<'_>, step: &Step) -> Result<(), FsError> {
+        let (store, slot) = (self.store.handle(), step.slot.as_str());
+        let (at, name) = (pin.handle(), pin.name());
+        let done = match &step.trade {
+            Trade::Exchange { .. } => renameat_with(store, slot, at, name, RenameFlags::EXCHANGE),
+            Trade::Place { .. } => renameat_with(store, slot, at, name, RenameFlags::NOREPLACE),
+            Trade::Take { .. } => renameat_with(at, name, store, slot, RenameFlags::NOREPLACE),
+        };
+        done.map_err(|errno| match (FsError::from(errno), step.trade.before()) {
+            (FsError::NotFound, Some(before)) => {
+                FsError::Conflict { expected: before.hash, found: None }
+            }
+            (FsError::NotFound, None) => FsError::Moved,
+            (other, _) => other,
+        })
+    }
+
+    /// Looks at what came out of the path, now in the slot where nobody else changes names, and
+    /// whether the directory is still where it was. True if it is something else, but kept.
+    pub(super) fn verify(
+        self,
+        pin: &Pin<'_>,
+        step: &mut Step,
+        strict: bool,
+    ) -> Result<bool, FsError> {
+        let mut raced = false;
+        if let Some(before) = step.trade.before() {
+            let displaced = Image::at(self.store.handle(), step.slot.as_str())?;
+            let displaced = displaced.ok_or(FsError::Tampered)?;
+            raced = !before.is(&displaced);
+            let is_file = (before.kind, displaced.kind) == (EntryKind::File, EntryKind::File);
+            if raced && (strict || !is_file) {
+                return Err(FsError::Conflict { expected: before.hash, found: displaced.hash });
+            }
+            step.trade.set_before(displaced);
+        }
+        pin.is_there()?;
+        Ok(raced)
+    }
+
+    /// Trades back after something unexpected came out.
+    pub(super) fn give_back(self, pin: &Pin<'_>, step: &Step) -> GivenBack {
+        let back = step.reversed();
+        match (&step.trade, step.trade.after()) {
+            (Trade::Exchange { .. }, Some(ours)) => self.exchange_back(pin, &back, ours),
+            (Trade::Place { .. }, Some(ours)) => {
+                if self.trade(pin, &back).is_err() || self.slot_holds(step, ours.ino) {
+                    return GivenBack::Whole;
+                }
+                // Somebody saved over what was placed: theirs goes back, ours is gone by their hand.
+                self.trade(pin, step).map_or(GivenBack::Kept, |()| GivenBack::Whole)
+            }
+            _ => self.trade(pin, &back).map_or(GivenBack::Kept, |()| GivenBack::Whole),
+        }
+    }
+
+    /// Exchanges until the newest thing that is not ours is at the path. Usually that is once; but
+    /// whoever saves by renaming over the path while ours is there sends ours away for good, and
+    /// then what we hold is older than what is at the path.
+    fn exchange_back(self, pin: &Pin<'_>, back: &Step, ours: &Image) -> GivenBack {
+        let mut held: Vec<u64> = self.slot_ino(back).into_iter().collect();
+        for _ in 0..EXCHANGES_MAX {
+            if self.trade(pin, back).is_err() {
+                return GivenBack::Kept;
+            }
+            match self.slot_ino(back) {
+                Some(ino) if ino == ours.ino => return GivenBack::Whole,
+                Some(ino) if !held.contains(&ino) => held.push(ino),
+                _ => return GivenBack::Kept,
+            }
+        }
+        GivenBack::Kept
+    }
+
+    fn slot_holds(self, step: &Step, ino: u64) -> bool {
+        self.slot_ino(step) == Some(ino)
+    }
+
+    fn slot_ino(self, step: &Step) -> Option<u64> {
+        let look = crate::handle::Facts::of_entry(self.store.handle(), step.slot.as_str());
+        look.ok().map(|facts| facts.ino)
+    }
+}
+
+const EXCHANGES_MAX: u32 = 8;

@@ -1,0 +1,178 @@
+//! The node: the owner's folders, the store and the journal, and nothing that leads to them.
+use std::{
+    fmt,
+    os::fd::AsFd,
+    sync::{Mutex, MutexGuard},
+};
+
+use cap_std::fs::Dir;
+use clawnet_core::{Caller, Fault, OwnerId, Recall, Recalled};
+
+use crate::{
+    engine::{Done, Engine, Order},
+    folders::Folders,
+    image::Image,
+    journal::{Durability, Journal, Key, State},
+    path::FsPath,
+    pause::Hook,
+    pin::Pin,
+    recovery::{self, Recovered},
+    refusal::FsError,
+    step::Step,
+    store::Store,
+};
+
+/// The endpoint through which agents touch files.
+///
+/// **Promises** that nothing outside the declared folders is read or changed, that every change
+/// keeps what it displaced, and that a change is whole or not at all. **Refuses** what it cannot
+/// record, cannot back up, or cannot resolve without following a link.
+///
+/// It works on the calling thread and one change at a time; what only looks does not wait.
+pub struct Node {
+    folders: Folders,
+    store: Store,
+    journal: Mutex<Journal>,
+    durability: Durability,
+    recovered: Recovered,
+    hook: Hook,
+}
+
+impl Node {
+    /// Opens a node over the owner's folders. `state` is the node's own directory, mode 0700,
+    /// outside every folder and on the same mount as those that are to change; it is locked.
+    ///
+    /// Changes a crash left half way are finished or taken back: see [`Node::recovered`].
+    ///
+    /// # Errors
+    /// When `state` is in use, lies within a folder or around one, or cannot be written.
+    pub fn open(folders: Folders, state: Dir, durability: Durability) -> Result<Self, OpenError> {
+        let mut folders = folders;
+        let (store, file) = Store::open(&state)?;
+        for root in folders.roots_mut() {
+            if store.overlaps(&state, root.facts(), root.handle())? {
+                return Err(OpenError::Overlap);
+            }
+            let trades = store.trades_with(root.facts());
+            root.set_trades(trades);
+        }
+        let (mut journal, reading) = Journal::open(file, durability)?;
+        let mut recovered = Recovered {
+            torn_bytes: reading.torn_bytes,
+            broken_at: reading.broken_at,
+            ..Recovered::default()
+        };
+        let hook = Hook::default();
+        let engine = Engine { folders: &folders, store: &store, durability, hook: &hook };
+        recovery::recover(engine, &mut journal, &mut recovered)?;
+        let journal = Mutex::new(journal);
+        Ok(Self { folders, store, journal, durability, recovered, hook })
+    }
+
+    /// What opening it found and did.
+    #[must_use]
+    pub fn recovered(&self) -> &Recovered {
+        &self.recovered
+    }
+
+    pub(crate) fn folders(&self) -> &Folders {
+        &self.folders
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The journal. One that a panic left behind is not trusted until the node is opened again.
+    pub(crate) fn journal(&self) -> Result<MutexGuard<'_, Journal>, FsError> {
+        self.journal.lock().map_err(|_| FsError::LogUnavailable("a change panicked".into()))
+    }
+
+    /// What is at a path that is to change: none if nothing is, or if there is no directory for it.
+    pub(crate) fn image(&self, path: &FsPath) -> Result<Option<Image>, FsError> {
+        self.journal()?.is_open()?;
+        match Pin::of(&self.folders.locate_for_change(path)?).and_then(|pin| pin.image()) {
+            Err(error) if error.is_absence() => Ok(None),
+            other => other,
+        }
+    }
+
+    /// Makes a change under the journal's lock: the node's own changes never race each other.
+    ///
+    /// `plan` looks at what is there and says what to do about it.
+    pub(crate) fn change(
+        &self,
+        change: &Changing<'_>,
+        plan: impl FnOnce(&Journal) -> Result<Vec<Step>, FsError>,
+    ) -> Result<Done, FsError> {
+        let mut journal = self.journal()?;
+        journal.is_open()?;
+        let steps = plan(&journal)?;
+        if steps.is_empty() {
+            return Ok(Done { raced: false });
+        }
+        let order = Order {
+            by: change.key(),
+            identity: change.caller.identity(),
+            kind: change.kind,
+            reverses: change.reverses,
+            steps,
+            content: change.content,
+            strict: change.strict,
+            confirm: change.confirm,
+        };
+        let Self { folders, store, durability, hook, .. } = self;
+        Engine { folders, store, durability: *durability, hook }.run(&mut journal, order)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn hook(&self) -> &Hook {
+        &self.hook
+    }
+}
+
+/// A change as its operation asks for it.
+pub(crate) struct Changing<'a> {
+    pub(crate) caller: &'a Caller,
+    pub(crate) intent: u64,
+    pub(crate) kind: &'static str,
+    pub(crate) reverses: Option<u64>,
+    pub(crate) content: &'a [u8],
+    pub(crate) strict: bool,
+    pub(crate) confirm: &'a dyn Fn() -> Result<(), Fault>,
+}
+
+impl Changing<'_> {
+    pub(crate) fn key(&self) -> Key {
+        Key { intent: self.intent, owner: self.caller.owner() }
+    }
+}
+
+impl Recall for Node {
+    fn recall(&self, owner: OwnerId, intent: u64) -> Recalled {
+        let Ok(journal) = self.journal() else { return Recalled::Unknown };
+        match journal.history().get(Key { intent, owner }).map(|change| change.state) {
+            Some(State::Done | State::Undone) => Recalled::Done,
+            Some(State::Aborted) => Recalled::NotDone,
+            Some(State::Open | State::Conflict) | None => Recalled::Unknown,
+        }
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Node of {:?}", self.folders)
+    }
+}
+
+/// Why a node cannot be opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// An agent could name what must not be named.
+    #[error("the node's own directory lies within a declared folder, or around one")]
+    Overlap,
+    /// The directory or its journal is unusable.
+    #[error(transparent)]
+    State(#[from] FsError),
+}

@@ -1,0 +1,194 @@
+//! What a crash left half way: found by looking, finished or taken back, and recorded.
+//!
+//! | the slot holds | the path holds | so |
+//! |---|---|---|
+//! | nothing, or part of the new content | what it held | nothing happened: clear up, ABORT |
+//! | what the path held | the new content | it happened: COMMIT |
+//! | something else, a person's | the new content | it happened, and they were first: COMMIT, raced |
+//! | nothing | what was to be placed | it happened: COMMIT |
+//! | what was to be taken | nothing, or something new | it happened: COMMIT |
+//! | anything else | anything else | touch nothing, keep everything: CONFLICT |
+//!
+//! Looking changes nothing, so a crash in here is recovered from in the same way.
+use crate::{
+    engine::Engine,
+    handle::EntryKind,
+    image::Image,
+    journal::{Change, Event, Journal},
+    pin::Pin,
+    refusal::FsError,
+    step::{Step, Trade},
+};
+
+/// What opening a node found and did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Recovered {
+    /// Bytes of a last journal record that was never finished, and was dropped.
+    pub torn_bytes: u64,
+    /// The first line of the journal that is not what was written. The node then changes nothing.
+    pub broken_at: Option<u64>,
+    /// Intents that turned out to be done.
+    pub committed: Vec<u64>,
+    /// Intents that turned out not to be done, or were taken back.
+    pub aborted: Vec<u64>,
+    /// Intents whose traces fit nothing: everything is kept, and the owner has to look.
+    pub conflicts: Vec<u64>,
+    /// Intents in folders that are not declared now. They wait.
+    pub waiting: Vec<u64>,
+}
+
+/// What is found of one step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Found {
+    /// It was made, and displaced this.
+    Made { displaced: Option<Image>, raced: bool },
+    /// It was not.
+    NotMade,
+    /// It cannot be told.
+    Unclear,
+}
+
+/// Brings every open change to an end.
+pub(crate) fn recover(
+    engine: Engine<'_>,
+    journal: &mut Journal,
+    report: &mut Recovered,
+) -> Result<(), FsError> {
+    if journal.is_open().is_err() {
+        return Ok(());
+    }
+    for change in journal.history().open() {
+        let intent = change.by.intent;
+        match close(engine, change) {
+            Some(event) => {
+                match &event {
+                    Event::Commit { .. } => report.committed.push(intent),
+                    Event::Abort { .. } => report.aborted.push(intent),
+                    Event::Begin { .. } | Event::Intent(_) | Event::Conflict { .. } => {
+                        report.conflicts.push(intent);
+                    }
+                }
+                journal.append(event)?;
+            }
+            None => report.waiting.push(intent),
+        }
+    }
+    Ok(())
+}
+
+/// How one open change ends, or none if its folder is not here.
+fn close(engine: Engine<'_>, change: Change) -> Option<Event> {
+    let Change { by, mut steps, .. } = change;
+    let declared = |step: &Step| engine.folders.locate_for_change(&step.path).is_ok();
+    if !steps.iter().all(declared) {
+        return None;
+    }
+    let found: Vec<Found> = steps.iter().map(|step| look(engine, step)).collect();
+    if found.contains(&Found::Unclear) {
+        let why = "what is there after a crash is not what the node left".into();
+        return Some(Event::Conflict { by, why });
+    }
+    if !found.contains(&Found::NotMade) {
+        let mut raced = false;
+        for (step, found) in steps.iter_mut().zip(found) {
+            raced |= finish(engine, step, found);
+        }
+        return Some(Event::Commit { by, steps, raced, recovered: true });
+    }
+    let mut whole = true;
+    for (step, found) in steps.iter().zip(&found).rev() {
+        whole &= match found {
+            Found::Made { .. } => take_back(engine, step),
+            Found::NotMade | Found::Unclear => true,
+        };
+        whole &= !step.fresh || clear(engine, step);
+    }
+    let why = "interrupted".into();
+    Some(if whole { Event::Abort { by, why } } else { Event::Conflict { by, why } })
+}
+
+/// Fills in what a step left and displaced. True if that was not what it expected.
+fn finish(engine: Engine<'_>, step: &mut Step, found: Found) -> bool {
+    if let Ok(Some(left)) = engine.pin(step).and_then(|pin| pin.image()) {
+        let same = step.trade.after().is_some_and(|after| after.hash == left.hash);
+        if same || left.kind == EntryKind::Directory {
+            step.trade.set_after(left);
+        }
+    }
+    let Found::Made { displaced, raced } = found else { return false };
+    if let Some(image) = displaced {
+        step.trade.set_before(image);
+    }
+    raced
+}
+
+fn take_back(engine: Engine<'_>, step: &Step) -> bool {
+    let Ok(pin) = engine.pin(step) else { return false };
+    let mut step = step.clone();
+    // A planned image has no inode yet; what is there has.
+    if let (true, Ok(Some(left))) = (step.fresh, pin.image()) {
+        step.trade.set_after(left);
+    }
+    engine.revert(&pin, &step)
+}
+
+/// Removes what was made for a step that was not.
+fn clear(engine: Engine<'_>, step: &Step) -> bool {
+    matches!(step.trade, Trade::Take { .. }) || engine.store.discard(&step.slot).is_ok()
+}
+
+/// What became of one step. Only looks.
+fn look(engine: Engine<'_>, step: &Step) -> Found {
+    let Ok(slot) = Image::at(engine.store.handle(), step.slot.as_str()) else {
+        return Found::Unclear;
+    };
+    let at_path = match engine.pin(step).and_then(|pin: Pin<'_>| pin.image()) {
+        Ok(image) => image,
+        Err(error) if error.is_absence() => None,
+        Err(_) => return Found::Unclear,
+    };
+    match &step.trade {
+        Trade::Take { before } => match slot {
+            None => Found::NotMade,
+            Some(slot) if before.is(&slot) => made(slot, false),
+            Some(_) => Found::Unclear,
+        },
+        Trade::Place { after } => look_placed(step, after, slot.as_ref(), at_path.as_ref()),
+        Trade::Exchange { before, after } => match slot {
+            None if step.fresh => Found::NotMade,
+            None => Found::Unclear,
+            Some(slot) if before.is(&slot) => made(slot, false),
+            Some(slot) if !step.fresh => {
+                if after.is(&slot) { Found::NotMade } else { Found::Unclear }
+            }
+            Some(slot) => match at_path {
+                _ if after.holds_what(&slot) => Found::NotMade,
+                Some(path) if path.ino == before.ino => Found::NotMade,
+                Some(path) if after.holds_what(&path) => made(slot, true),
+                Some(_) | None => Found::Unclear,
+            },
+        },
+    }
+}
+
+fn look_placed(step: &Step, after: &Image, slot: Option<&Image>, path: Option<&Image>) -> Found {
+    let is_it = |image: &Image| {
+        if step.fresh {
+            let directory = (after.kind, image.kind) == (EntryKind::Directory, EntryKind::Directory);
+            directory || after.holds_what(image)
+        } else {
+            after.kind == image.kind && after.ino == image.ino
+        }
+    };
+    match (slot, path) {
+        (Some(slot), _) if step.fresh || is_it(slot) => Found::NotMade,
+        (None, Some(path)) if is_it(path) => Found::Made { displaced: None, raced: false },
+        (None, None) if step.fresh => Found::NotMade,
+        _ => Found::Unclear,
+    }
+}
+
+fn made(displaced: Image, raced: bool) -> Found {
+    Found::Made { displaced: Some(displaced), raced }
+}
