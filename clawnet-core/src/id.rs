@@ -1,4 +1,4 @@
-//! Identifiers: 128 bits behind a text prefix, one type per thing.
+//! Identifiers: 96 bits behind a text prefix, 128 for owners, one type per thing.
 //!
 //! Nothing here is random. An identifier is derived from the owner's key or from the ledger and
 //! the place in it where its bearer was made, so replaying a ledger gives the same identifiers,
@@ -10,10 +10,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use crate::digest::{Digest, IDENTIFIER, hex, unhex};
 
 macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident: $bytes:literal = $prefix:literal;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name([u8; 16]);
+        pub struct $name([u8; $bytes]);
 
         impl $name {
             /// Derives the identifier of what record `sequence` of `owner`'s ledger made.
@@ -26,11 +26,11 @@ macro_rules! ids {
 
             /// Its bytes.
             #[must_use]
-            pub const fn as_bytes(&self) -> &[u8; 16] {
+            pub const fn as_bytes(&self) -> &[u8; $bytes] {
                 &self.0
             }
 
-            pub(crate) fn text<'a>(&self, out: &'a mut [u8; 36]) -> &'a str {
+            pub(crate) fn text<'a>(&self, out: &'a mut [u8; 4 + 2 * $bytes]) -> &'a str {
                 let (prefix, digits) = out.split_at_mut(4);
                 prefix.copy_from_slice(concat!($prefix, "_").as_bytes());
                 hex(&self.0, digits);
@@ -40,7 +40,7 @@ macro_rules! ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.text(&mut [0; 36]))
+                f.pad(self.text(&mut [0; 4 + 2 * $bytes]))
             }
         }
 
@@ -54,9 +54,9 @@ macro_rules! ids {
             type Err = NotAnId;
 
             fn from_str(text: &str) -> Result<Self, NotAnId> {
-                let refused = NotAnId { expected: $prefix };
+                let refused = NotAnId { expected: $prefix, digits: 2 * $bytes };
                 let digits = text.strip_prefix(concat!($prefix, "_")).ok_or(refused)?;
-                let mut bytes = [0; 16];
+                let mut bytes = [0; $bytes];
                 unhex(digits, &mut bytes).map_err(|_| refused)?;
                 Ok(Self(bytes))
             }
@@ -64,7 +64,7 @@ macro_rules! ids {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.text(&mut [0; 36]))
+                serializer.serialize_str(self.text(&mut [0; 4 + 2 * $bytes]))
             }
         }
 
@@ -79,15 +79,15 @@ macro_rules! ids {
 
 ids! {
     /// A human principal, and with it their one ledger. Derived from the owner's public key.
-    OwnerId = "own";
+    OwnerId: 16 = "own";
     /// A role the owner plays towards others.
-    IdentityId = "idn";
+    IdentityId: 12 = "idn";
     /// A running actor bound to one identity.
-    AgentId = "agt";
+    AgentId: 12 = "agt";
     /// An issued, revocable set of rules.
-    GrantId = "grt";
+    GrantId: 12 = "grt";
     /// A question to the owner about one exact operation.
-    TicketId = "tkt";
+    TicketId: 12 = "tkt";
 }
 
 impl OwnerId {
@@ -106,13 +106,14 @@ impl OwnerId {
 
 /// A text is not an identifier of the expected kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an identifier of the form `{expected}_` and 32 hexadecimal digits")]
+#[error("not an identifier of the form `{expected}_` and {digits} hexadecimal digits")]
 pub struct NotAnId {
     expected: &'static str,
+    digits: usize,
 }
 
-fn front(digest: Digest) -> [u8; 16] {
-    let mut front = [0; 16];
+fn front<const N: usize>(digest: Digest) -> [u8; N] {
+    let mut front = [0; N];
     for (to, from) in front.iter_mut().zip(digest.as_bytes()) {
         *to = *from;
     }

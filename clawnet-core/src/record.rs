@@ -109,11 +109,11 @@ impl Serialize for Actor {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Agent { agent, identity } => {
-                let mut word = [b'@'; 73];
-                let (front, rest) = word.split_at_mut(36);
-                front.copy_from_slice(agent.text(&mut [0; 36]).as_bytes());
+                let mut word = [b'@'; 57];
+                let (front, rest) = word.split_at_mut(28);
+                front.copy_from_slice(agent.text(&mut [0; 28]).as_bytes());
                 let (_, back) = rest.split_at_mut(1);
-                back.copy_from_slice(identity.text(&mut [0; 36]).as_bytes());
+                back.copy_from_slice(identity.text(&mut [0; 28]).as_bytes());
                 serializer.serialize_str(std::str::from_utf8(&word).unwrap_or_default())
             }
             Self::Kernel => serializer.serialize_str("kernel"),

@@ -5,6 +5,8 @@
 //! Where the two words differ on purpose, the harness says so and the model is asked the question
 //! it can answer:
 //! - the kernel refuses to let go on what is not frozen, where the model counts it as a change;
+//! - the kernel lets the owner take back a yes that was not used, by a no; the model has no word
+//!   for it, and `approvals` tests it;
 //! - names are labels to the kernel and keys to the model, and identities stand four deep at most;
 //! - a retired identity's grants are gone from the kernel, and still there to be revoked in the
 //!   model; what the owner decides about those beneath it is refused by the model and without
@@ -19,7 +21,7 @@ use clawnet_core::{
 };
 use clawnet_tests::model::{
     command::{self, Act, Answer, Command, OperationEffect, Outcome, Party},
-    generate::commands,
+    generate::{Dice, commands},
     oracle,
     world::{QUESTIONS_OPEN_MAX, TicketState, World, step},
 };
@@ -74,8 +76,8 @@ impl Pair {
         }
     }
 
-    /// Takes one step on both sides and compares. Says what came of it, unless the command cannot
-    /// be put to both.
+    /// Takes one step on both sides and compares. Says what came of it, unless the command is one
+    /// that the two understand differently.
     fn step(&mut self, command: &Command) -> Option<Came> {
         let command = self.put(command)?;
         let before = self.world.clone();
@@ -122,9 +124,7 @@ impl Pair {
                 for demand in &mut act.demands {
                     demand.resource = translate::normal_resource(&demand.resource);
                 }
-                let said = !act.demands.is_empty()
-                    && act.demands.iter().all(|demand| translate::demand(demand).is_some());
-                said.then_some(Command::Act(act))
+                Some(Command::Act(act))
             }
             Command::Revoke { grant } => {
                 let to = self.world.grants.get(grant).map(|grant| &grant.to);
@@ -146,15 +146,26 @@ impl Pair {
                 }
                 frozen.then(|| command.clone())
             }
+            Command::Reject { ticket, .. } => {
+                let state = self.world.tickets.get(ticket).map(|ticket| ticket.state);
+                (state != Some(TicketState::Granted)).then(|| command.clone())
+            }
             Command::Freeze { .. }
             | Command::Retire { .. }
             | Command::Approve { .. }
-            | Command::Reject { .. }
             | Command::Tick { .. }
             | Command::WallJump { .. }
             | Command::Crash
             | Command::Restart => Some(command.clone()),
         }
+    }
+
+    /// An answer to any question there ever was, most of which are over.
+    fn late_answer(&self, dice: &mut Dice) -> Option<Command> {
+        let asked: Vec<u32> = self.world.tickets.keys().copied().collect();
+        let (ticket, by) = (*dice.pick(&asked)?, Party::Owner);
+        let yes = dice.chance(50);
+        Some(if yes { Command::Approve { ticket, by } } else { Command::Reject { ticket, by } })
     }
 
     fn is_beneath_retired(&self, name: &str) -> bool {
@@ -294,7 +305,12 @@ impl Pair {
             Answer::Deny => Layer2::Vetoes,
             Answer::Dark => Layer2::Panics,
         });
-        let demands: Vec<_> = act.demands.iter().filter_map(translate::demand).collect();
+        let demands: Option<Vec<_>> = act.demands.iter().map(translate::demand).collect();
+        let Some(demands) = demands.filter(|demands| !demands.is_empty()) else {
+            // The kernel has no value for it, so nobody can submit it; the model must say no.
+            let Outcome::Denied(denial) = outcome else { panic!("{act:?} came to {outcome:?}") };
+            return Came::Denied(*denial);
+        };
         let operation = Probe::<EFFECT>::new(&demands, &act.digest);
         let (ran, records) = (bench.probe.endpoint().performed(), bench.kernel.head().sequence);
         let result = block_on(agent.submit(&bench.probe, &operation));
@@ -451,16 +467,20 @@ fn the_kernel_does_what_the_model_does() {
     let (mut tally, mut skipped) = (Tally::default(), 0);
     for seed in 0..STORIES {
         let mut pair = Pair::new(if seed.is_multiple_of(2) { QUESTIONS_OPEN_MAX } else { 2 });
-        let story = commands(seed, 100);
+        let story = commands(seed, 110);
+        let mut dice = Dice::new(seed);
         for (nth, command) in story.iter().enumerate() {
-            let told = std::panic::AssertUnwindSafe(|| pair.step(command));
-            let came = std::panic::catch_unwind(told).unwrap_or_else(|_| {
-                panic!("seed {seed}, command {nth}: {command:?}");
-            });
-            match came {
-                Some(Came::Escalated(_)) => tally.count((command.kind(), "Escalated")),
-                Some(other) => tally.count((command.kind(), other)),
-                None => { skipped += 1; tally.count(("skip", command.kind())) }
+            let late = dice.chance(8).then(|| pair.late_answer(&mut dice)).flatten();
+            for command in std::iter::once(command).chain(&late) {
+                let told = std::panic::AssertUnwindSafe(|| pair.step(command));
+                let came = std::panic::catch_unwind(told).unwrap_or_else(|_| {
+                    panic!("seed {seed}, command {nth}: {command:?}");
+                });
+                match came {
+                    Some(Came::Escalated(_)) => tally.count((command.kind(), "Escalated")),
+                    Some(other) => tally.count((command.kind(), other)),
+                    None => skipped += 1,
+                }
             }
         }
         let acts = story.into_iter().filter_map(|command| match command {
@@ -470,11 +490,11 @@ fn the_kernel_does_what_the_model_does() {
         pair.check_replay(&acts.collect::<Vec<_>>());
     }
     tally.print("commands, kernel = model");
-    println!("not put to both: {skipped}");
-    assert!(skipped * 10 < tally.total(), "too much is left out");
+    println!("understood differently: {skipped}");
+    assert!(skipped * 20 < tally.total(), "too much is left out");
     let ran = tally.of(("act", Came::Ran));
     let acts = tally.0.iter().filter(|(what, _)| what.starts_with("(\"act\""));
-    assert!(ran * 5 > acts.map(|(_, count)| count).sum::<u64>(), "too little runs");
+    assert!(ran * 6 > acts.map(|(_, count)| count).sum::<u64>(), "too little runs");
     use command::Denial::{Endpoint, Fatigue, Fault, Frozen, Refused, Retired, Scope, Unknown};
     for why in [Endpoint, Fatigue, Fault, Frozen, Refused, Retired, Scope, Unknown] {
         assert!(tally.of(("act", Came::Denied(why))) >= 20, "acts are hardly denied by {why:?}");

@@ -83,9 +83,10 @@ fn standing(standing: Standing) -> &'static str {
 
 pub(super) fn explanation(explanation: &Explanation) -> Value {
     let mandates = explanation.mandates.iter().map(|mandate| {
-        let matching = mandate.matching.iter().map(|rule| {
-            json!({"rule": rule.rule, "text": rule.text, "state": state(rule.state)})
-        });
+        let matching = mandate
+            .matching
+            .iter()
+            .map(|rule| json!({"rule": rule.rule, "text": rule.text, "state": state(rule.state)}));
         json!({
             "granted_by": mandate.grantor.map_or_else(|| "owner".into(), |id| plain(&id)),
             "verdict": mandate.verdict,

@@ -16,14 +16,19 @@ fn differ(at: &str, expected: &Value, found: &Value) -> Option<String> {
         (Value::Object(wanted), Value::Array(_) | Value::String(_)) if is_about_parts(expected) => {
             wanted.iter().find_map(|(word, part)| differ_in_part(at, (word, part), found))
         }
-        (Value::Object(wanted), Value::Object(fields)) => wanted.iter().find_map(|(name, value)| {
-            let at = format!("{at}.{name}");
-            differ(&at, value, fields.get(name).unwrap_or(&Value::Null))
-        }),
+        (Value::Object(wanted), Value::Object(fields)) => {
+            wanted.iter().find_map(|(name, value)| {
+                let at = format!("{at}.{name}");
+                differ(&at, value, fields.get(name).unwrap_or(&Value::Null))
+            })
+        }
         (Value::Array(wanted), Value::Array(items)) => {
             if wanted.len() != items.len() {
                 let counts = (wanted.len(), items.len());
-                return Some(format!("{at} should have {} elements and has {}", counts.0, counts.1));
+                return Some(format!(
+                    "{at} should have {} elements and has {}",
+                    counts.0, counts.1
+                ));
             }
             let mut pairs = wanted.iter().zip(items).enumerate();
             pairs.find_map(|(nth, (wanted, item))| differ(&format!("{at}[{nth}]"), wanted, item))
@@ -48,7 +53,8 @@ fn differ_in_part(at: &str, (word, part): (&str, &Value), found: &Value) -> Opti
             wrong.then(|| format!("{at} should have {count} elements and has {}", items.len()))
         }
         ("contains", Value::Array(wanted), Value::Array(items)) => {
-            let misses = |wanted: &&Value| items.iter().all(|item| differ(at, wanted, item).is_some());
+            let misses =
+                |wanted: &&Value| items.iter().all(|item| differ(at, wanted, item).is_some());
             let missed = wanted.iter().find(misses)?;
             Some(format!("{at} should contain {missed} and is {found}"))
         }

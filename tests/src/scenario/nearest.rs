@@ -1,10 +1,7 @@
 //! The known name nearest to one that is not known: for people who mistype.
 
 /// The name among `known` that `word` was probably meant to be, if one is near.
-pub(super) fn nearest<'n>(
-    word: &str,
-    known: impl IntoIterator<Item = &'n str>,
-) -> Option<&'n str> {
+pub(super) fn nearest<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let near = known.into_iter().map(|name| (distance(word, name), name));
     let (distance, name) = near.min_by_key(|(distance, _)| *distance)?;
     let part = !word.is_empty() && (name.contains(word) || word.contains(name));

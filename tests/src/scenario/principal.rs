@@ -33,7 +33,7 @@ pub(super) struct Open {
 }
 
 /// What a kernel is opened in.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Surroundings {
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: ManualClock,

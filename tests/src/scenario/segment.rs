@@ -76,7 +76,8 @@ fn edit(
 fn places(bytes: &[u8]) -> Vec<Place> {
     let mut places = Vec::new();
     let mut at = HEADER_SIZE_BYTES;
-    while let Some(head) = bytes.get(at..at.saturating_add(HEAD_SIZE_BYTES.min(FOOTER_SIZE_BYTES))) {
+    while let Some(head) = bytes.get(at..at.saturating_add(HEAD_SIZE_BYTES.min(FOOTER_SIZE_BYTES)))
+    {
         let Some(size) = head.first_chunk().map(|size| u32::from_le_bytes(*size)) else { break };
         if size == u32::MAX {
             at += FOOTER_SIZE_BYTES;

@@ -1,0 +1,61 @@
+//! Scenarios: a world of owners, agents and faults, told in JSON lines and held to what it expects.
+//!
+//! A file is read whole, then carried out against the real kernel and the real node, under a clock
+//! that moves only when told. Things have the names the file gives them, so that what it expects
+//! stays the same from run to run. `SCENARIOS.md` describes every command.
+//!
+//! The modules are in the order they build on each other: words and matching first, then what a
+//! world consists of, then the commands.
+
+mod nearest;
+
+mod likeness;
+
+mod trouble;
+
+mod moment;
+
+mod name;
+
+mod rules;
+
+mod house;
+
+mod probe;
+
+mod sim;
+
+mod fault;
+
+mod tampering;
+
+mod segment;
+
+mod shelf;
+
+mod home;
+
+mod principal;
+
+mod world;
+
+mod answer;
+
+mod step;
+
+mod deciding;
+
+mod node;
+
+mod asking;
+
+mod seeing;
+
+mod breaking;
+
+mod command;
+
+mod script;
+
+pub use command::commands;
+pub use script::{Ending, run};

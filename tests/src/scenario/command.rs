@@ -1,0 +1,107 @@
+//! Every command a file can give, and how one is read.
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::{
+    asking::{DelegateStep, DropStep, EndpointStep, JudgeStep, ResumeStep, SubmitStep},
+    breaking::{
+        AdvanceStep, CheckpointStep, CrashStep, FaultStep, RestartStep, SetClockStep, SettleStep,
+        TamperStep, VerifyStep,
+    },
+    deciding::{
+        ApproveStep, ArchiveStep, BindStep, DismissStep, FreezeStep, GrantStep, HouseStep,
+        IdentityStep, OwnerStep, RejectStep, RetireStep, RevokeStep, UnfreezeStep,
+    },
+    nearest::{nearest, with_suggestion},
+    seeing::{
+        ContentStep, ExplainStep, IdentitiesStep, InboxStep, RecordsStep, SecurityStep,
+        WhatCanStep, WhoCanStep,
+    },
+    step::Step,
+};
+
+/// How the fields of a command are read.
+type Read = fn(Map<String, Value>) -> Result<Box<dyn Step>, serde_json::Error>;
+
+/// The commands, in the order of the manual.
+const COMMANDS: &[(&str, Read)] = &[
+    ("owner", read::<OwnerStep>),
+    ("identity", read::<IdentityStep>),
+    ("bind", read::<BindStep>),
+    ("grant", read::<GrantStep>),
+    ("submit", read::<SubmitStep>),
+    ("endpoint", read::<EndpointStep>),
+    ("inbox", read::<InboxStep>),
+    ("content", read::<ContentStep>),
+    ("approve", read::<ApproveStep>),
+    ("reject", read::<RejectStep>),
+    ("revoke", read::<RevokeStep>),
+    ("dismiss", read::<DismissStep>),
+    ("freeze", read::<FreezeStep>),
+    ("unfreeze", read::<UnfreezeStep>),
+    ("retire", read::<RetireStep>),
+    ("archive", read::<ArchiveStep>),
+    ("delegate", read::<DelegateStep>),
+    ("house", read::<HouseStep>),
+    ("judge", read::<JudgeStep>),
+    ("explain", read::<ExplainStep>),
+    ("what_can", read::<WhatCanStep>),
+    ("who_can", read::<WhoCanStep>),
+    ("identities", read::<IdentitiesStep>),
+    ("security", read::<SecurityStep>),
+    ("records", read::<RecordsStep>),
+    ("advance", read::<AdvanceStep>),
+    ("set_clock", read::<SetClockStep>),
+    ("resume", read::<ResumeStep>),
+    ("drop", read::<DropStep>),
+    ("restart", read::<RestartStep>),
+    ("crash", read::<CrashStep>),
+    ("settle", read::<SettleStep>),
+    ("fault", read::<FaultStep>),
+    ("tamper", read::<TamperStep>),
+    ("verify", read::<VerifyStep>),
+    ("checkpoint", read::<CheckpointStep>),
+];
+
+/// The name of every command.
+pub fn commands() -> impl Iterator<Item = &'static str> {
+    COMMANDS.iter().map(|(name, _)| *name)
+}
+
+/// A command, and what the file expects of it.
+pub(super) struct Command {
+    pub(super) name: String,
+    pub(super) step: Box<dyn Step>,
+    pub(super) expect: Option<Value>,
+}
+
+impl Command {
+    /// Reads one line, or says in a sentence why it cannot.
+    pub(super) fn read(line: &str) -> Result<Self, String> {
+        let value = serde_json::from_str(line).map_err(|error| format!("no JSON: {error}"))?;
+        let Value::Object(mut fields) = value else {
+            return Err("a command is an object with a field `do`".into());
+        };
+        let Some(Value::String(name)) = fields.remove("do") else {
+            return Err("a command has a field `do` that names it".into());
+        };
+        let expect = fields.remove("expect");
+        let Some((_, read)) = COMMANDS.iter().find(|(known, _)| *known == name) else {
+            let near = nearest(&name, commands());
+            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            return Err(format!("no command is called `{name}`{hint}"));
+        };
+        let step = read(fields).map_err(|error| {
+            let said = with_suggestion(&error.to_string());
+            format!("`{name}`: {said}")
+        })?;
+        Ok(Self { name, step, expect })
+    }
+}
+
+fn read<S>(fields: Map<String, Value>) -> Result<Box<dyn Step>, serde_json::Error>
+where
+    S: Step + DeserializeOwned + 'static,
+{
+    Ok(Box::new(serde_json::from_value::<S>(Value::Object(fields))?))
+}
