@@ -3,9 +3,12 @@
 //! An approval is bound to the identity, the operation's digest, the policy epoch, the version of
 //! what it acts on, and an expiry. It is spent in the same append as the intent it permits. What
 //! the owner reads is made here, from the canonical bytes: an agent's description never gets near.
-use std::fmt::{self, Write as _};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -48,8 +51,8 @@ impl fmt::Debug for OperationText {
 }
 
 /// The state of the resource an operation was judged against, where the endpoint can tell one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+/// Written as a digest, or as the word `absent`: a state of its own, and not the lack of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version(Option<Digest>);
 
 impl Version {
@@ -65,6 +68,27 @@ impl Version {
         Self(Some(crate::digest::OPERATION.digest(parts)))
     }
 }
+
+impl Serialize for Version {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            None => serializer.serialize_str(ABSENT),
+            Some(digest) => digest.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        if text == ABSENT {
+            return Ok(Self(None));
+        }
+        text.parse().map(|digest| Self(Some(digest))).map_err(D::Error::custom)
+    }
+}
+
+const ABSENT: &str = "absent";
 
 /// Content the owner may want to read before saying yes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,9 +6,7 @@
 use std::fs::File;
 
 use rustix::{
-    fs::{
-        Gid, Mode, Uid, XattrFlags, fchmod, fchown, fgetxattr, flistxattr, fsetxattr,
-    },
+    fs::{Gid, Mode, Uid, XattrFlags, fchmod, fchown, fgetxattr, flistxattr, fsetxattr},
     io::Errno,
 };
 
@@ -59,7 +57,8 @@ pub(crate) fn inherit(parent: &File, parent_facts: &Facts, new: &File) -> Result
     if let Some(list) = value(parent, DEFAULT)? {
         // With a list to inherit, the umask does not count: the list masks instead.
         mode = mode & !0o777 | if is_directory { 0o777 } else { 0o666 };
-        let (masked, permissions) = mask(&list, mode).ok_or(FsError::Unsupported("an access list"))?;
+        let (masked, permissions) =
+            mask(&list, mode).ok_or(FsError::Unsupported("an access list"))?;
         mode = mode & !0o777 | permissions;
         fsetxattr(new, ACCESS, &masked, XattrFlags::empty())?;
         if is_directory {

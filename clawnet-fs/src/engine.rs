@@ -68,8 +68,8 @@ struct Progress<'n> {
 
 impl<'n> Engine<'n> {
     /// Makes the change, all of it or nothing.
-    pub(crate) fn run(self, journal: &mut Journal, order: Order<'_>) -> Result<Done, FsError> {
-        let Order { by, identity, kind, reverses, .. } = order;
+    pub(crate) fn run(self, journal: &mut Journal, order: &Order<'_>) -> Result<Done, FsError> {
+        let Order { by, identity, kind, reverses, .. } = *order;
         if journal.history().get(by).is_some() {
             return Err(FsError::InvalidRequest("the journal knows this intent already"));
         }
@@ -79,8 +79,10 @@ impl<'n> Engine<'n> {
         self.hook.at(Point::Recorded);
         let mut progress = Progress { steps: order.steps.clone(), pins: Vec::new(), raced: false };
         while progress.pins.len() < progress.steps.len() {
-            if let Err(stop) = self.step(&order, &mut progress) {
-                return Err(self.take_back(journal, by, &mut progress, stop));
+            if let Err(stop) = self.step(order, &mut progress) {
+                let end = self.take_back(by, &mut progress, &stop);
+                journal.append(end)?;
+                return Err(stop.error);
             }
         }
         self.flush(&progress.pins)?;
@@ -156,26 +158,16 @@ impl<'n> Engine<'n> {
         Ok(())
     }
 
-    /// After a step failed: takes back those before it, clears up, records, and says why.
-    fn take_back(
-        self,
-        journal: &mut Journal,
-        by: Key,
-        progress: &mut Progress<'n>,
-        stop: Stop,
-    ) -> FsError {
-        let mut whole = stop.given_back == GivenBack::Whole;
+    /// After a step failed: takes back those before it, clears up, and says how that ends.
+    fn take_back(self, by: Key, progress: &mut Progress<'n>, failed: &Stop) -> Event {
+        let mut whole = failed.given_back == GivenBack::Whole;
         while let Some(pin) = progress.pins.pop() {
-            let Some(step) = progress.steps.get(progress.pins.len()) else { break };
-            whole &= self.revert(&pin, step);
+            let Some(made) = progress.steps.get(progress.pins.len()) else { break };
+            whole &= self.revert(&pin, made);
         }
         whole &= progress.steps.iter().all(|step| self.clear(step));
-        let why = stop.error.to_string();
-        let end = if whole { Event::Abort { by, why } } else { Event::Conflict { by, why } };
-        match journal.append(end) {
-            Ok(()) => stop.error,
-            Err(error) => error,
-        }
+        let why = failed.error.to_string();
+        if whole { Event::Abort { by, why } } else { Event::Conflict { by, why } }
     }
 
     /// Takes back one step that was made. False if something had to be left as it is.

@@ -60,7 +60,8 @@ impl Folders {
     }
 
     fn declare(mut self, name: &str, folder: Dir, access: Access) -> Result<Self, FolderError> {
-        let parts = path::split(&format!("fs:{name}")).map_err(|_| FolderError::Name)?;
+        let text = format!("fs:{name}");
+        let parts = path::split(&text).map_err(|_| FolderError::Name)?;
         let parts: Vec<String> = parts.into_iter().map(str::to_owned).collect();
         if parts.is_empty() {
             return Err(FolderError::WholeVolume);
@@ -133,8 +134,7 @@ impl Folders {
 
 /// File systems whose resolution and renames are known: ext2 to ext4, tmpfs, XFS, Btrfs, F2FS and
 /// overlays of them. Network file systems and what is no disk (procfs, sysfs) are not among them.
-const LOCAL: &[i128] =
-    &[0xEF53, 0x0102_1994, 0x5846_5342, 0x9123_683E, 0xF2F5_2010, 0x794C_7630];
+const LOCAL: &[i128] = &[0xEF53, 0x0102_1994, 0x5846_5342, 0x9123_683E, 0xF2F5_2010, 0x794C_7630];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
@@ -163,11 +163,6 @@ impl Root {
 
     pub(crate) fn set_trades(&mut self, trades: Result<(), &'static str>) {
         self.trades = trades;
-    }
-
-    /// Whether changes are declared and possible.
-    pub(crate) fn is_writable(&self) -> bool {
-        self.access == Access::ReadWrite && self.trades.is_ok()
     }
 
     /// Refuses a folder that was removed since it was declared.

@@ -114,25 +114,32 @@ impl Image {
     /// Whether what was put away is still so, untouched: by hash, or by a change time that nobody
     /// can set back.
     pub(crate) fn seals(&self, other: &Self) -> bool {
-        self.is(other) && (self.hash.is_some() && other.hash.is_some() || self.changed == other.changed)
+        self.is(other)
+            && (self.hash.is_some() && other.hash.is_some() || self.changed == other.changed)
     }
 
-    /// What an approval binds to.
-    pub(crate) fn version(&self) -> Version {
-        let hash = self.hash.unwrap_or(Digest::ZERO);
-        Version::of(&[
-            &self.ino.to_le_bytes(),
-            &self.size_bytes.to_le_bytes(),
-            &self.modified.0.to_le_bytes(),
-            &self.modified.1.to_le_bytes(),
-            hash.as_bytes(),
-        ])
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.ino.to_le_bytes());
+        out.extend_from_slice(&self.size_bytes.to_le_bytes());
+        out.extend_from_slice(&self.modified.0.to_le_bytes());
+        out.extend_from_slice(&self.modified.1.to_le_bytes());
+        out.extend_from_slice(self.hash.unwrap_or(Digest::ZERO).as_bytes());
     }
 }
 
-/// The version of what may be there.
-pub(crate) fn version(image: Option<&Image>) -> Version {
-    image.map_or(Version::absent(), Image::version)
+/// What an approval binds to: the state of everything a change is about.
+pub(crate) fn version(images: &[Option<&Image>]) -> Version {
+    if images.iter().all(Option::is_none) {
+        return Version::absent();
+    }
+    let mut bytes = Vec::new();
+    for image in images {
+        bytes.push(u8::from(image.is_some()));
+        if let Some(image) = image {
+            image.encode(&mut bytes);
+        }
+    }
+    Version::of(&[&bytes])
 }
 
 /// The BLAKE3 digest of the first `size_bytes` of a file, read through its handle.

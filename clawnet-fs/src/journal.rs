@@ -199,9 +199,10 @@ impl Journal {
         let first = self.chain == Digest::ZERO;
         let known = match event {
             Event::Begin { format } => first && format == FORMAT,
-            Event::Intent(_) | Event::Commit { .. } | Event::Abort { .. } | Event::Conflict { .. } => {
-                !first
-            }
+            Event::Intent(_)
+            | Event::Commit { .. }
+            | Event::Abort { .. }
+            | Event::Conflict { .. } => !first,
         };
         (follows && known).then_some((line.chain, event))
     }

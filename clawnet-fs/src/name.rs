@@ -175,7 +175,9 @@ mod tests {
 
     #[test]
     fn protected_names_fold_case() {
-        for name in [".env", ".ENV", ".Env.Local", ".ssh", ".SSH", "server.PEM", "id_rsa", "ID_RSA.pub"] {
+        for name in
+            [".env", ".ENV", ".Env.Local", ".ssh", ".SSH", "server.PEM", "id_rsa", "ID_RSA.pub"]
+        {
             check(name, Err(FsError::ProtectedName));
         }
         for name in ["env", ".envrc", "key", "notes.md", "ssh", "pem.txt"] {
@@ -185,10 +187,12 @@ mod tests {
 
     #[test]
     fn look_alikes_are_refused_and_other_scripts_are_not() {
-        for name in [".еnv", ".ſsh", ".\u{ff45}nv", "server.\u{212a}ey", ".e\u{301}nv", "․env"] {
+        for name in [".еnv", ".ſsh", ".\u{ff45}nv", "server.\u{212a}ey", ".e\u{301}nv", "․env"]
+        {
             check(name, Err(FsError::ConfusableName));
         }
-        for name in ["заметки.md", "πρόγραμμα", "日本語.txt", "Übersicht.md", "ключ"] {
+        for name in ["заметки.md", "πρόγραμμα", "日本語.txt", "Übersicht.md", "ключ"]
+        {
             check(name, Ok(()));
         }
     }

@@ -1,8 +1,10 @@
 //! The node: the owner's folders, the store and the journal, and nothing that leads to them.
 use std::{
     fmt,
-    os::fd::AsFd,
-    sync::{Mutex, MutexGuard},
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use cap_std::fs::Dir;
@@ -11,6 +13,7 @@ use clawnet_core::{Caller, Fault, OwnerId, Recall, Recalled};
 use crate::{
     engine::{Done, Engine, Order},
     folders::Folders,
+    handle::{self, Facts},
     image::Image,
     journal::{Durability, Journal, Key, State},
     path::FsPath,
@@ -35,6 +38,8 @@ pub struct Node {
     journal: Mutex<Journal>,
     durability: Durability,
     recovered: Recovered,
+    /// The journal could not be written: nothing is done any more, reads included.
+    failed: AtomicBool,
     hook: Hook,
 }
 
@@ -48,9 +53,9 @@ impl Node {
     /// When `state` is in use, lies within a folder or around one, or cannot be written.
     pub fn open(folders: Folders, state: Dir, durability: Durability) -> Result<Self, OpenError> {
         let mut folders = folders;
-        let (store, file) = Store::open(&state)?;
+        let (store, file) = Store::open(state)?;
         for root in folders.roots_mut() {
-            if store.overlaps(&state, root.facts(), root.handle())? {
+            if store.overlaps(root.facts(), root.handle())? {
                 return Err(OpenError::Overlap);
             }
             let trades = store.trades_with(root.facts());
@@ -66,7 +71,8 @@ impl Node {
         let engine = Engine { folders: &folders, store: &store, durability, hook: &hook };
         recovery::recover(engine, &mut journal, &mut recovered)?;
         let journal = Mutex::new(journal);
-        Ok(Self { folders, store, journal, durability, recovered, hook })
+        let failed = AtomicBool::new(false);
+        Ok(Self { folders, store, journal, durability, recovered, failed, hook })
     }
 
     /// What opening it found and did.
@@ -88,9 +94,30 @@ impl Node {
         self.journal.lock().map_err(|_| FsError::LogUnavailable("a change panicked".into()))
     }
 
+    /// Refuses everything once something could not be recorded.
+    pub(crate) fn is_sound(&self) -> Result<(), FsError> {
+        if self.failed.load(Ordering::Acquire) || self.journal.is_poisoned() {
+            return Err(FsError::LogUnavailable("open the node again".into()));
+        }
+        Ok(())
+    }
+
+    /// What a path leads to, as layer 2 may tell before anything is done: none if nothing is there.
+    pub(crate) fn look(&self, path: &FsPath) -> Result<Option<Facts>, FsError> {
+        self.is_sound()?;
+        let place = self.folders.locate(path)?;
+        match handle::look(place.root.handle(), &place.relative()) {
+            Err(error) if error.is_absence() => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
     /// What is at a path that is to change: none if nothing is, or if there is no directory for it.
     pub(crate) fn image(&self, path: &FsPath) -> Result<Option<Image>, FsError> {
-        self.journal()?.is_open()?;
+        self.is_sound()?;
+        if self.recovered.broken_at.is_some() {
+            return Err(FsError::LogUnavailable("its chain is broken".into()));
+        }
         match Pin::of(&self.folders.locate_for_change(path)?).and_then(|pin| pin.image()) {
             Err(error) if error.is_absence() => Ok(None),
             other => other,
@@ -105,6 +132,7 @@ impl Node {
         change: &Changing<'_>,
         plan: impl FnOnce(&Journal) -> Result<Vec<Step>, FsError>,
     ) -> Result<Done, FsError> {
+        self.is_sound()?;
         let mut journal = self.journal()?;
         journal.is_open()?;
         let steps = plan(&journal)?;
@@ -122,7 +150,12 @@ impl Node {
             confirm: change.confirm,
         };
         let Self { folders, store, durability, hook, .. } = self;
-        Engine { folders, store, durability: *durability, hook }.run(&mut journal, order)
+        let done =
+            Engine { folders, store, durability: *durability, hook }.run(&mut journal, &order);
+        if journal.is_open().is_err() {
+            self.failed.store(true, Ordering::Release);
+        }
+        done
     }
 
     #[cfg(test)]

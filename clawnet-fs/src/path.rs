@@ -92,7 +92,8 @@ fn is_unseen(c: char) -> bool {
     let bidi = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}')
         || ('\u{202a}'..='\u{202e}').contains(&c)
         || ('\u{2066}'..='\u{2069}').contains(&c);
-    let empty = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}');
+    let empty =
+        matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{feff}');
     bidi || empty || matches!(c, '\u{2028}' | '\u{2029}') || c.is_control()
 }
 
@@ -100,7 +101,8 @@ impl FromStr for FsPath {
     type Err = PathError;
 
     fn from_str(text: &str) -> Result<Self, PathError> {
-        let full = if text.starts_with('/') { format!("fs:{text}").into() } else { Cow::from(text) };
+        let full =
+            if text.starts_with('/') { format!("fs:{text}").into() } else { Cow::from(text) };
         let resource: Resource = full.parse().map_err(PathError::NotCanonical)?;
         if resource.kind() == Kind::Path { Ok(Self(resource)) } else { Err(PathError::NotAPath) }
     }
@@ -158,7 +160,8 @@ mod tests {
     fn layer_two_splits_for_itself() {
         assert_eq!(split("fs:/a/b.md"), Ok(vec!["a", "b.md"]));
         assert_eq!(split("fs:/"), Ok(vec![]));
-        for bad in ["/a", "fs:a", "fs:/a/../b", "fs:/a//b", "fs:/a/", "fs:/a\\b", "fs:/a\u{202e}b"] {
+        for bad in ["/a", "fs:a", "fs:/a/../b", "fs:/a//b", "fs:/a/", "fs:/a\\b", "fs:/a\u{202e}b"]
+        {
             assert_eq!(split(bad), Err(FsError::InvalidPath), "{bad}");
         }
         assert_eq!(split(&format!("fs:{}", "/a".repeat(129))), Err(FsError::InvalidPath));
@@ -175,8 +178,7 @@ mod tests {
 
     #[test]
     fn directories_between_are_named_from_the_top() {
-        let (path, base): (FsPath, FsPath) =
-            ("/a/b/c/d".parse().unwrap(), "/a".parse().unwrap());
+        let (path, base): (FsPath, FsPath) = ("/a/b/c/d".parse().unwrap(), "/a".parse().unwrap());
         let names: Vec<String> =
             path.between(&base).unwrap().iter().map(ToString::to_string).collect();
         assert_eq!(names, ["fs:/a/b", "fs:/a/b/c"]);

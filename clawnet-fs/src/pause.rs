@@ -34,7 +34,7 @@ type Action = Box<dyn FnMut(Point) + Send>;
 impl Hook {
     /// Reaches a point.
     #[cfg(not(test))]
-    #[expect(clippy::unused_self, clippy::trivially_copy_pass_by_ref, reason = "tests use it")]
+    #[expect(clippy::unused_self, reason = "tests use it")]
     pub(crate) fn at(&self, _: Point) {}
 
     /// Reaches a point.

@@ -160,7 +160,11 @@ fn look(engine: Engine<'_>, step: &Step) -> Found {
             None => Found::Unclear,
             Some(slot) if before.is(&slot) => made(slot, false),
             Some(slot) if !step.fresh => {
-                if after.is(&slot) { Found::NotMade } else { Found::Unclear }
+                if after.is(&slot) {
+                    Found::NotMade
+                } else {
+                    Found::Unclear
+                }
             }
             Some(slot) => match at_path {
                 _ if after.holds_what(&slot) => Found::NotMade,
@@ -175,7 +179,8 @@ fn look(engine: Engine<'_>, step: &Step) -> Found {
 fn look_placed(step: &Step, after: &Image, slot: Option<&Image>, path: Option<&Image>) -> Found {
     let is_it = |image: &Image| {
         if step.fresh {
-            let directory = (after.kind, image.kind) == (EntryKind::Directory, EntryKind::Directory);
+            let directory =
+                (after.kind, image.kind) == (EntryKind::Directory, EntryKind::Directory);
             directory || after.holds_what(image)
         } else {
             after.kind == image.kind && after.ino == image.ino

@@ -177,10 +177,10 @@ impl From<FsError> for Denial {
 
 impl From<FsError> for Fault {
     fn from(error: FsError) -> Self {
-        match error {
-            FsError::Stopped(fault) => fault,
-            other => Self::new(other.code(), other.to_string()),
+        if let FsError::Stopped(fault) = error {
+            return fault;
         }
+        Self::new(error.code(), error.to_string())
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
 /// The node's own directory.
 #[derive(Debug)]
 pub(crate) struct Store {
+    state: Dir,
     slots: OwnedFd,
     facts: Facts,
 }
@@ -31,8 +32,8 @@ const JOURNAL: &str = "journal";
 
 impl Store {
     /// Opens or begins it, for this node alone: the journal's file is locked while it is open.
-    pub(crate) fn open(state: &Dir) -> Result<(Self, File), FsError> {
-        match mkdirat(state, SLOTS, Mode::RWXU) {
+    pub(crate) fn open(state: Dir) -> Result<(Self, File), FsError> {
+        match mkdirat(&state, SLOTS, Mode::RWXU) {
             Ok(()) | Err(rustix::io::Errno::EXIST) => {}
             Err(errno) => return Err(errno.into()),
         }
@@ -43,13 +44,15 @@ impl Store {
             | OFlags::NOFOLLOW
             | OFlags::NONBLOCK
             | OFlags::CLOEXEC;
-        let journal = File::from(openat(state, JOURNAL, flags, Mode::RUSR | Mode::WUSR)?);
+        let journal = File::from(openat(&state, JOURNAL, flags, Mode::RUSR | Mode::WUSR)?);
         Facts::of(journal.as_fd())?.gate()?;
         flock(&journal, FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| FsError::LogUnavailable("another node uses this directory".into()))?;
         let facts = Facts::of(slots.as_fd())?;
-        rustix::fs::fsync(state)?;
-        Ok((Self { slots, facts }, journal))
+        // A handle from elsewhere may be good for paths only: one that can be flushed is opened.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::fsync(openat(&state, ".", flags, Mode::empty())?)?;
+        Ok((Self { state, slots, facts }, journal))
     }
 
     pub(crate) fn handle(&self) -> BorrowedFd<'_> {
@@ -67,7 +70,12 @@ impl Store {
 
     fn probe(&self) -> Result<(), FsError> {
         const NAMES: [&str; 2] = ["probe.a", "probe.b"];
-        let clear = || NAMES.map(|name| unlinkat(&self.slots, name, AtFlags::empty()));
+        let clear = || {
+            for name in NAMES {
+                // What is not there need not go; what stays makes the probe fail.
+                _ = unlinkat(&self.slots, name, AtFlags::empty());
+            }
+        };
         clear();
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         for name in NAMES {
@@ -87,14 +95,15 @@ impl Store {
 
     /// Whether the store lies inside `root`, or `root` inside the store's directory: then an agent
     /// could name what must not be named.
-    pub(crate) fn overlaps(&self, state: &Dir, root: &Facts, folder: BorrowedFd<'_>) -> Result<bool, FsError> {
-        let own = Facts::of(state.as_fd())?;
+    pub(crate) fn overlaps(&self, root: &Facts, folder: BorrowedFd<'_>) -> Result<bool, FsError> {
+        let own = Facts::of(self.state.as_fd())?;
         Ok(is_within(self.slots.as_fd(), root)? || is_within(folder, &own)?)
     }
 
     /// Makes an empty file in `slot`, which nothing may be in.
     pub(crate) fn create(&self, slot: &Slot, mode: Mode) -> Result<File, FsError> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(File::from(openat(&self.slots, slot.as_str(), flags, mode)?))
     }
 
@@ -112,7 +121,8 @@ impl Store {
             Err(FsError::NotFound) => return Ok(()),
             Err(error) => return Err(error),
         };
-        let flags = if facts.kind == EntryKind::Directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+        let flags =
+            if facts.kind == EntryKind::Directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
         if facts.kind != EntryKind::Directory {
             facts.gate()?;
         }
@@ -127,7 +137,8 @@ impl Store {
 
 /// Whether `from` or a directory above it is the object `sought`.
 fn is_within(from: BorrowedFd<'_>, sought: &Facts) -> Result<bool, FsError> {
-    let mut at = openat(from, ".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut at =
+        openat(from, ".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let mut facts = Facts::of(at.as_fd())?;
     for _ in 0..DEPTH_MAX {
         if (facts.ino, facts.device) == (sought.ino, sought.device) {

@@ -463,7 +463,7 @@ fn by_owner(bench: &Bench, by: Party) -> Result<(), OwnerError> {
 
 #[test]
 fn the_kernel_does_what_the_model_does() {
-    const STORIES: u64 = 320;
+    const STORIES: u64 = 600;
     let (mut tally, mut skipped) = (Tally::default(), 0);
     for seed in 0..STORIES {
         let mut pair = Pair::new(if seed.is_multiple_of(2) { QUESTIONS_OPEN_MAX } else { 2 });

@@ -51,6 +51,8 @@ mod asking;
 
 mod seeing;
 
+mod hand;
+
 mod breaking;
 
 mod command;

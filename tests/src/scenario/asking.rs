@@ -36,9 +36,11 @@ impl Step for SubmitStep {
             "probe.observe" => self.probe::<Observe>(world, agent)?,
             "probe.change" => self.probe::<Change>(world, agent)?,
             "probe.release" => self.probe::<Release>(world, agent)?,
-            kind => node::submission(world, agent, (kind, &self.at, self.fields.clone()))?,
+            kind => {
+                node::submission(world, agent, (kind, self.at.as_deref(), self.fields.clone()))?
+            }
         };
-        let driven = world.drive(work)?;
+        let driven = world.drive(work);
         conclude(world, driven, self.r#as.as_deref())
     }
 }
@@ -56,7 +58,7 @@ struct ProbeText {
 impl SubmitStep {
     fn probe<E: Effective>(&self, world: &mut World, agent: Arc<Agent>) -> Result<Work, Trouble> {
         let ProbeText { demands: texts, payload, content } =
-            read_fields(&self.kind, self.fields.clone())?;
+            node::read_fields(&self.kind, self.fields.clone())?;
         let demands = demands(&texts, &world.names)?;
         let probe = Probe::<E>::new(demands, payload, content);
         let probe = probe.ok_or_else(|| Trouble::misread("a probe has at least one demand"))?;
@@ -69,21 +71,15 @@ impl SubmitStep {
     }
 }
 
-/// The fields of an operation, of which none may be unknown.
-pub(super) fn read_fields<T: serde::de::DeserializeOwned>(
-    kind: &str,
-    fields: Map<String, Value>,
-) -> Result<T, Trouble> {
-    serde_json::from_value(Value::Object(fields)).map_err(|error| {
-        let said = super::nearest::with_suggestion(&error.to_string());
-        Trouble::Misread(format!("`{kind}`: {said}"))
-    })
-}
-
 /// What became of a submission, and a name for what the file may speak of later.
 fn conclude(world: &mut World, driven: Driven, name: Option<&str>) -> Result<Value, Trouble> {
     match driven {
-        Driven::Ended(Ok(output)) => Ok(json!({"done": output})),
+        Driven::Ended(Ok(output)) => {
+            if let (Some(name), Some(intent)) = (name, output.get("intent")) {
+                world.changes.insert(name.into(), intent.as_u64().unwrap_or_default());
+            }
+            Ok(json!({"done": output}))
+        }
         Driven::Ended(Err(refused)) => {
             if let Refusal::Escalated(ticket) = &refused {
                 world.names.give_or_count(name, "ticket", Id::Ticket(ticket.id));
@@ -108,7 +104,7 @@ pub(super) struct ResumeStep {
 impl Step for ResumeStep {
     fn run(&self, world: &mut World) -> Result<Value, Trouble> {
         let pending = world.take_pending(&self.submission)?;
-        let driven = world.resume(pending)?;
+        let driven = world.resume(pending);
         conclude(world, driven, Some(&self.submission))
     }
 }

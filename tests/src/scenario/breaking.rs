@@ -186,8 +186,13 @@ pub(super) struct SettleStep {}
 
 impl Step for SettleStep {
     fn run(&self, world: &mut World) -> Result<Value, Trouble> {
-        let open = world.principal()?.opened()?;
-        let settled = block_on(open.kernel.settle(&*open.probes))?;
+        let principal = world.principal()?;
+        let node = principal.node_if_any()?;
+        let open = principal.opened()?;
+        let mut settled = block_on(open.kernel.settle(&*open.probes))?;
+        if let Some(node) = node {
+            settled += block_on(open.kernel.settle(&*node))?;
+        }
         Ok(json!({"settled": settled}))
     }
 }

@@ -54,9 +54,9 @@ impl Faults {
         self.lock().next = Some(fault);
     }
 
-    /// A store that is opened again has forgotten that it failed.
-    pub(super) fn clear(&self) {
-        *self.lock() = Plan::default();
+    /// A store that is opened again has forgotten that it failed. What is to fail still will.
+    pub(super) fn reopened(&self) {
+        self.lock().poisoned = false;
     }
 
     fn lock(&self) -> MutexGuard<'_, Plan> {

@@ -1,4 +1,4 @@
-//! The owners' folders, and what a person does in them with their own hands.
+//! Where the folders of a world's owners are.
 use std::path::{Path, PathBuf};
 
 use cap_std::{ambient_authority, fs::Dir};
@@ -15,17 +15,17 @@ pub(super) struct Home {
 
 impl Home {
     pub(super) fn new(store: Option<&Path>) -> Result<Self, Trouble> {
-        let (root, temporary) = match store {
-            Some(path) => (path.join("home"), None),
-            None => {
-                let temporary = TempDir::new()?;
-                (temporary.path().to_owned(), Some(temporary))
-            }
+        let temporary = if store.is_none() { Some(TempDir::new()?) } else { None };
+        let root = match (store, &temporary) {
+            (None, Some(temporary)) => temporary.path().to_owned(),
+            (store, _) => store.unwrap_or(Path::new(".")).join("home"),
         };
         Dir::create_ambient_dir_all(&root, ambient_authority())?;
         Ok(Self { root, _temporary: temporary })
     }
 
-    /// Lets go of every handle.
-    pub(super) fn close(&mut self) {}
+    /// Where the owner of this name is at home. A name is taken for what it is, whatever it holds.
+    pub(super) fn of(&self, owner: &str) -> PathBuf {
+        self.root.join(blake3::hash(owner.as_bytes()).to_hex().as_str())
+    }
 }

@@ -53,9 +53,9 @@ fn differ_in_part(at: &str, (word, part): (&str, &Value), found: &Value) -> Opti
             wrong.then(|| format!("{at} should have {count} elements and has {}", items.len()))
         }
         ("contains", Value::Array(wanted), Value::Array(items)) => {
-            let misses =
+            let absent =
                 |wanted: &&Value| items.iter().all(|item| differ(at, wanted, item).is_some());
-            let missed = wanted.iter().find(misses)?;
+            let missed = wanted.iter().find(absent)?;
             Some(format!("{at} should contain {missed} and is {found}"))
         }
         ("contains", Value::String(part), Value::String(text)) if text.contains(part) => None,

@@ -17,10 +17,6 @@ impl Moment {
         Timestamp::from_millis(self.0)
     }
 
-    pub(super) fn as_millis(self) -> u64 {
-        self.0
-    }
-
     fn parse(text: &str) -> Option<Self> {
         let unit = text.find(|c: char| !c.is_ascii_digit())?;
         let (count, unit) = text.split_at(unit);

@@ -10,7 +10,7 @@ use super::{nearest::nearest, trouble::Trouble};
 #[derive(Debug, Default)]
 pub(super) struct Names {
     ids: BTreeMap<String, Id>,
-    names: BTreeMap<String, String>,
+    shown: BTreeMap<String, String>,
     counted: BTreeMap<&'static str, usize>,
 }
 
@@ -20,7 +20,6 @@ pub(super) enum Id {
     Agent(AgentId),
     Grant(GrantId),
     Identity(IdentityId),
-    Operation(String),
     Owner(String),
     Ticket(TicketId),
 }
@@ -36,7 +35,7 @@ pub(super) trait Named: Sized {
 impl Names {
     /// Gives `id` a name. An identifier that has one is shown under its first, and found by both.
     pub(super) fn give(&mut self, name: &str, id: Id) -> String {
-        let first = self.names.entry(id.text()).or_insert_with(|| name.into()).clone();
+        let first = self.shown.entry(id.text()).or_insert_with(|| name.into()).clone();
         self.ids.entry(name.into()).or_insert(id);
         first
     }
@@ -48,7 +47,7 @@ impl Names {
         what: &'static str,
         id: Id,
     ) -> String {
-        match (name, self.names.get(&id.text())) {
+        match (name, self.shown.get(&id.text())) {
             (Some(name), _) => self.give(name, id),
             (None, Some(known)) => known.clone(),
             (None, None) => {
@@ -125,7 +124,7 @@ impl Names {
         if !prefixes.iter().any(|prefix| text.contains(prefix)) {
             return text;
         }
-        for (id, name) in &self.names {
+        for (id, name) in &self.shown {
             if text.contains(id.as_str()) {
                 text = text.replace(id.as_str(), name);
             }
@@ -140,7 +139,7 @@ impl Id {
             Self::Agent(id) => id.to_string(),
             Self::Grant(id) => id.to_string(),
             Self::Identity(id) => id.to_string(),
-            Self::Operation(id) | Self::Owner(id) => id.clone(),
+            Self::Owner(id) => id.clone(),
             Self::Ticket(id) => id.to_string(),
         }
     }
@@ -150,7 +149,6 @@ impl Id {
             Self::Agent(_) => AgentId::WHAT,
             Self::Grant(_) => GrantId::WHAT,
             Self::Identity(_) => IdentityId::WHAT,
-            Self::Operation(_) => "a change to a file",
             Self::Owner(_) => "an owner",
             Self::Ticket(_) => TicketId::WHAT,
         }

@@ -1,11 +1,16 @@
 //! One owner in a world: the key their name makes, their kernel while it is open, and who acts.
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
+use cap_std::{
+    ambient_authority,
+    fs::{Dir, DirBuilder, DirBuilderExt as _},
+};
 use clawnet_core::{
     Agent, AgentId, Kernel, Limits, ManualClock, Mount, Owner, PublicKey, Signature, Signer,
     SignerError, SoftwareKey, Store,
 };
+use clawnet_fs::{Durability, Folders, Node};
 use futures::executor::block_on;
 use serde::Deserialize;
 
@@ -21,7 +26,19 @@ pub(super) struct Principal {
     pub(super) name: String,
     limits: Limits,
     pub(super) house: HouseRules,
+    /// Where the owner's folders are, and what only their node may touch.
+    home: PathBuf,
+    folders: Vec<(String, Access)>,
     open: Option<Open>,
+}
+
+/// What agents may do in a folder, by the owner's own list.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Access {
+    #[default]
+    ReadWrite,
+    ReadOnly,
 }
 
 /// What ends with a restart.
@@ -30,6 +47,8 @@ pub(super) struct Open {
     pub(super) kernel: Kernel,
     pub(super) probes: Arc<Mount<Mirror>>,
     agents: BTreeMap<AgentId, Arc<Agent>>,
+    /// The node, once somebody wanted it.
+    node: Option<Arc<Mount<Node>>>,
 }
 
 /// What a kernel is opened in.
@@ -60,8 +79,9 @@ pub(super) struct Forger {
 }
 
 impl Principal {
-    pub(super) fn new(name: &str, limits: Limits) -> Self {
-        Self { name: name.into(), limits, house: HouseRules::default(), open: None }
+    pub(super) fn new(name: &str, limits: Limits, home: PathBuf) -> Self {
+        let (house, folders) = (HouseRules::default(), Vec::new());
+        Self { name: name.into(), limits, house, home, folders, open: None }
     }
 
     pub(super) fn public_key(&self) -> PublicKey {
@@ -76,7 +96,7 @@ impl Principal {
         let governing = if whole { governing.verifying_everything() } else { governing };
         let kernel = block_on(governing.open_shared(store, clock))?;
         let probes = Arc::new(kernel.mount("probe", Mirror(manner)));
-        self.open = Some(Open { kernel, probes, agents: BTreeMap::new() });
+        self.open = Some(Open { kernel, probes, agents: BTreeMap::new(), node: None });
         Ok(())
     }
 
@@ -87,6 +107,57 @@ impl Principal {
 
     pub(super) fn opened(&self) -> Result<&Open, Trouble> {
         self.open.as_ref().ok_or_else(|| Trouble::Said(CLOSED.into()))
+    }
+
+    /// Puts a folder on the owner's list: made, if it is absent. The node is opened anew with it.
+    pub(super) fn declare(&mut self, name: &str, access: Access) -> Result<(), Trouble> {
+        self.own_dir()?.create_dir_all(name)?;
+        self.folders.push((name.into(), access));
+        if let Some(open) = &mut self.open {
+            open.node = None;
+        }
+        self.node().map(drop)
+    }
+
+    /// The directory that holds the owner's folders, in the owner's own hands.
+    pub(super) fn own_dir(&self) -> Result<Dir, Trouble> {
+        let path = self.home.join("folders");
+        Dir::create_ambient_dir_all(&path, ambient_authority())?;
+        Ok(Dir::open_ambient_dir(path, ambient_authority())?)
+    }
+
+    /// The node, if there is a folder for it.
+    pub(super) fn node_if_any(&mut self) -> Result<Option<Arc<Mount<Node>>>, Trouble> {
+        if self.folders.is_empty() { Ok(None) } else { self.node().map(Some) }
+    }
+
+    /// The node over the owner's folders, as they were declared.
+    pub(super) fn node(&mut self) -> Result<Arc<Mount<Node>>, Trouble> {
+        if let Some(node) = &self.opened()?.node {
+            return Ok(node.clone());
+        }
+        let own = self.own_dir()?;
+        let mut folders = Folders::new();
+        for (name, access) in &self.folders {
+            let (dir, name) = (own.open_dir(name)?, format!("/{name}"));
+            let declared = match access {
+                Access::ReadWrite => folders.read_write(&name, dir),
+                Access::ReadOnly => folders.read_only(&name, dir),
+            };
+            folders = declared.map_err(|error| Trouble::said(&error))?;
+        }
+        let home = Dir::open_ambient_dir(&self.home, ambient_authority())?;
+        if !home.exists("node") {
+            home.create_dir_with("node", DirBuilder::new().mode(0o700))?;
+        }
+        // Locked by the node, which a handle that only names a directory cannot be.
+        let state = Dir::open_ambient_dir(self.home.join("node"), ambient_authority())?;
+        let node = Node::open(folders, state, Durability::ProcessSafe);
+        let node = node.map_err(|error| Trouble::said(&error))?;
+        let open = self.open.as_mut().ok_or_else(|| Trouble::Said(CLOSED.into()))?;
+        let mount = Arc::new(open.kernel.mount("files", node));
+        open.node = Some(mount.clone());
+        Ok(mount)
     }
 
     /// The owner's own hand, or that of somebody who would like it to be.

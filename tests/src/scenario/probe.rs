@@ -147,9 +147,9 @@ impl Manner {
             answers.hung += 1;
             answers.hung
         };
-        poll_fn(|_| match self.answers().resumed.remove(&number) {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
+        poll_fn(|_| {
+            let resumed = self.answers().resumed.remove(&number);
+            if resumed { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }

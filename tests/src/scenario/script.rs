@@ -8,6 +8,7 @@ use super::{command::Command, likeness::difference, trouble::Trouble, world::Wor
 /// What became of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
+#[expect(clippy::exhaustive_enums, reason = "whoever runs a file must tell all of them apart")]
 pub enum Ending {
     /// Every expectation held.
     Held,

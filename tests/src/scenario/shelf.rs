@@ -21,7 +21,7 @@ pub(super) enum Shelf {
 impl Shelf {
     /// Opens the store, with faults in front of it.
     pub(super) fn open(&self, faults: &Faults) -> Result<Arc<dyn Store>, StoreError> {
-        faults.clear();
+        faults.reopened();
         let faults = faults.clone();
         Ok(match self {
             Self::Memory(store) => Arc::new(FaultyStore { inner: store.clone(), faults }),

@@ -54,10 +54,10 @@ pub(super) fn rehash(owner: OwnerId, frames: &mut [Frame]) {
     let mut previous = [0; 32];
     for (frame, sequence) in frames.iter_mut().zip(1_u64..) {
         let mut hasher = blake3::Hasher::new_derive_key("clawnet 2026 ledger chain v1");
-        let parts: [&[u8]; 4] =
-            [owner.as_bytes(), &sequence.to_le_bytes(), &previous, &frame.payload];
+        let length = (frame.payload.len() as u64).to_le_bytes();
+        let parts: [&[u8]; 5] =
+            [owner.as_bytes(), &sequence.to_le_bytes(), &previous, &length, &frame.payload];
         for part in parts {
-            hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part);
         }
         previous = *hasher.finalize().as_bytes();

@@ -29,7 +29,7 @@ pub(super) struct World {
     pub(super) faults: Faults,
     pub(super) names: Names,
     pub(super) manner: Manner,
-    pub(super) home: Home,
+    home: Home,
     pub(super) shelf: Shelf,
     store: Option<Arc<dyn Store>>,
     principals: BTreeMap<String, Principal>,
@@ -38,6 +38,8 @@ pub(super) struct World {
     /// Whose kernel each agent belongs to.
     belongs: BTreeMap<AgentId, String>,
     pending: BTreeMap<String, Pending>,
+    /// Changes to files that can be taken back, by the names the file gave them.
+    pub(super) changes: BTreeMap<String, u64>,
 }
 
 /// A submission that is still on its way.
@@ -69,6 +71,7 @@ impl World {
             current: String::new(),
             belongs: BTreeMap::new(),
             pending: BTreeMap::new(),
+            changes: BTreeMap::new(),
         };
         world.store = Some(world.shelf.open(&world.faults)?);
         Ok(world)
@@ -79,7 +82,7 @@ impl World {
         let known = self.principals.contains_key(name);
         if !known {
             self.names.check_free(name)?;
-            let mut principal = Principal::new(name, limits);
+            let mut principal = Principal::new(name, limits, self.home.of(name));
             let id = principal.public_key().owner();
             principal.open_in(self.surroundings(false)?)?;
             self.names.give(name, Id::Owner(id.to_string()));
@@ -105,7 +108,7 @@ impl World {
 
     /// The owner of this name.
     pub(super) fn principal_named(&mut self, name: &str) -> Result<&mut Principal, Trouble> {
-        let _: String = self.names.find(name)?;
+        self.names.find::<String>(name).map(drop)?;
         let nobody = || Trouble::misread("there is no such owner");
         self.principals.get_mut(name).ok_or_else(nobody)
     }
@@ -132,7 +135,6 @@ impl World {
         for principal in self.principals.values_mut() {
             principal.close();
         }
-        self.home.close();
         self.store = None;
     }
 
@@ -147,7 +149,7 @@ impl World {
     }
 
     /// Goes on with a submission until it ends, or until its effect hangs.
-    pub(super) fn drive(&mut self, mut work: Work) -> Result<Driven, Trouble> {
+    pub(super) fn drive(&mut self, mut work: Work) -> Driven {
         let before = self.manner.answers().hung;
         let manner = self.manner.clone();
         let ended = block_on(poll_fn(|cx| match work.as_mut().poll(cx) {
@@ -155,10 +157,10 @@ impl World {
             Poll::Pending if manner.answers().hung > before => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }));
-        Ok(match ended {
+        match ended {
             Some(result) => Driven::Ended(result),
             None => Driven::Hangs(Pending { work, hung: before + 1 }),
-        })
+        }
     }
 
     /// Keeps a submission that hangs.
@@ -177,7 +179,7 @@ impl World {
     }
 
     /// Lets the effect of a submission go on.
-    pub(super) fn resume(&mut self, pending: Pending) -> Result<Driven, Trouble> {
+    pub(super) fn resume(&mut self, pending: Pending) -> Driven {
         self.manner.answers().resumed.insert(pending.hung);
         self.drive(pending.work)
     }

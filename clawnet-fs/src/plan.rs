@@ -1,0 +1,85 @@
+//! From what is there to what has to be done: the steps of one change.
+use clawnet_core::Version;
+
+use crate::{
+    folders::Folders,
+    handle::EntryKind,
+    image::{self, Image},
+    journal::Key,
+    path::FsPath,
+    pin::Pin,
+    refusal::FsError,
+    step::{Slot, Step, Trade},
+};
+
+/// The steps of one change, as they are found to be needed.
+pub(crate) struct Plan<'n> {
+    folders: &'n Folders,
+    by: Key,
+    steps: Vec<Step>,
+}
+
+impl<'n> Plan<'n> {
+    pub(crate) fn new(folders: &'n Folders, by: Key) -> Self {
+        Self { folders, by, steps: Vec::new() }
+    }
+
+    pub(crate) fn into_steps(self) -> Vec<Step> {
+        self.steps
+    }
+
+    /// What is at a path. Below a directory that this plan makes there is nothing yet.
+    pub(crate) fn image(&self, path: &FsPath) -> Result<Option<Image>, FsError> {
+        let place = self.folders.locate_for_change(path)?;
+        let parent = path.parent();
+        if self.steps.iter().any(|step| Some(&step.path) == parent.as_ref()) {
+            return Ok(None);
+        }
+        Pin::of(&place)?.image()
+    }
+
+    /// Makes a directory, unless it is there.
+    pub(crate) fn directory(&mut self, path: &FsPath) -> Result<(), FsError> {
+        match self.image(path)? {
+            Some(image) if image.kind == EntryKind::Directory => {}
+            Some(_) => return Err(FsError::WrongKind),
+            None => self.trade(path, Trade::Place { after: Image::planned_directory() }),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn trade(&mut self, path: &FsPath, trade: Trade) {
+        let slot = Slot::of(self.by.owner, self.by.intent, self.steps.len());
+        self.steps.push(Step { path: path.clone(), slot, fresh: true, trade });
+    }
+
+    /// Adds a step that goes back over an earlier one.
+    pub(crate) fn step(&mut self, step: Step) {
+        self.steps.push(step);
+    }
+}
+
+/// Refuses if what is there is not what layer 2 said was there when it was asked.
+pub(crate) fn is_version(
+    admitted: Option<&Version>,
+    images: &[Option<&Image>],
+) -> Result<(), FsError> {
+    match admitted {
+        Some(version) if *version != image::version(images) => {
+            let found = images.iter().flatten().find_map(|image| image.hash);
+            Err(FsError::Conflict { expected: None, found })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses directories to make that do not lead to `path` without a gap, topmost first.
+pub(crate) fn leads_to(directories: &[FsPath], path: &FsPath) -> Result<(), FsError> {
+    let next = directories.iter().skip(1).chain([path]);
+    let gap =
+        directories.iter().zip(next).any(|(above, below)| below.parent().as_ref() != Some(above));
+    if gap {
+        return Err(FsError::InvalidRequest("the directories to make do not lead to the path"));
+    }
+    Ok(())
+}
