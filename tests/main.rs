@@ -1,3 +1,6 @@
 //! The tests that span crates, one module each.
 
 mod properties;
+mod tidy;
+mod traits;
+mod scenario_files;

@@ -130,6 +130,8 @@ pub struct Question {
     pub identity: IdentityId,
     /// The operation's kind.
     pub kind: String,
+    /// What the identity is called.
+    pub name: String,
     /// The operation itself.
     pub operation: OperationText,
     /// The rules that ask.
@@ -146,7 +148,8 @@ impl Question {
     /// with text quoted and escaped so that no value can pass for another line.
     #[must_use]
     pub fn render(&self) -> String {
-        let mut text = format!("{} asks for {}\n", self.identity, self.kind);
+        let name = self.name.escape_debug();
+        let mut text = format!("`{name}` ({}) asks for {}\n", self.identity, self.kind);
         match serde_json::from_str(self.operation.as_str()) {
             Ok(serde_json::Value::Object(fields)) => {
                 for (name, value) in fields {
@@ -224,6 +227,7 @@ mod tests {
             expires: Timestamp::default(),
             identity: IdentityId::made_at(crate::id::OwnerId::of_key(&[0; 32]), 1, 0),
             kind: "fs.write".into(),
+            name: "work".into(),
             operation: OperationText::new(forged),
             rules: Vec::new(),
             ticket: TicketId::made_at(crate::id::OwnerId::of_key(&[0; 32]), 1, 0),

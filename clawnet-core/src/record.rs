@@ -385,3 +385,6 @@ pub struct Refused {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<OperationText>,
 }
+
+#[cfg(test)]
+mod tests;

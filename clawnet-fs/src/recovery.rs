@@ -112,7 +112,10 @@ fn close(engine: Engine<'_>, change: Change) -> Option<Event> {
 fn finish(engine: Engine<'_>, step: &mut Step, found: Found) -> bool {
     if let Ok(Some(left)) = engine.pin(step).and_then(|pin| pin.image()) {
         let same = step.trade.after().is_some_and(|after| after.hash == left.hash);
-        if same || left.kind == EntryKind::Directory {
+        if left.kind == EntryKind::Directory {
+            // It was made empty, whatever the steps after it put there.
+            step.trade.set_after(Image { size_bytes: 0, ..left });
+        } else if same {
             step.trade.set_after(left);
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use cap_std::{ambient_authority, fs::Dir};
 use clawnet_core::{
     Action, Agent, Endpoint, Grant, Kernel, ManualClock, MemoryStore, Mount, Operation, Owner,
-    Refusal, Region, SoftwareKey, Timestamp,
+    Refusal, Region, Signer, SoftwareKey, Timestamp,
 };
 use futures::executor::block_on;
 use tempfile::TempDir;

@@ -236,8 +236,8 @@ impl Pair {
                 self.grants.insert(number, grant);
             }
             Command::Revoke { grant } => {
-                let unknown = "grt_00000000000000000000000000000000".parse().unwrap();
-                block_on(owner.revoke(self.grants.get(grant).copied().unwrap_or(unknown)))?;
+                let known = self.grants.get(grant).copied();
+                block_on(owner.revoke(known.unwrap_or_else(|| nowhere("grt", 0))))?;
             }
             Command::Freeze { identity: None } => block_on(owner.freeze_all())?,
             Command::Freeze { identity: Some(name) } => block_on(owner.freeze(self.id(name)))?,
@@ -376,13 +376,13 @@ impl Pair {
     }
 
     fn id(&self, name: &str) -> IdentityId {
-        let unknown = "idn_00000000000000000000000000000000".parse().unwrap();
-        self.identities.get(name).map_or(unknown, |(identity, _)| *identity)
+        let known = self.identities.get(name).map(|(identity, _)| *identity);
+        known.unwrap_or_else(|| nowhere("idn", 0))
     }
 
     fn ticket(&self, number: u32) -> TicketId {
-        let unknown = format!("tkt_{number:032x}").parse().unwrap();
-        self.tickets.get(&number).copied().unwrap_or(unknown)
+        let known = self.tickets.get(&number).copied();
+        known.unwrap_or_else(|| nowhere("tkt", number))
     }
 
     fn crash(&mut self) {
@@ -451,6 +451,12 @@ struct Answers {
     can: Vec<Vec<Ability>>,
     judged: Vec<String>,
     head: clawnet_core::Head,
+}
+
+/// An identifier that nothing bears, however long identifiers are.
+fn nowhere<T: std::str::FromStr>(prefix: &str, number: u32) -> T {
+    let of = |width| format!("{prefix}_{number:0width$x}").parse().ok();
+    (8..=64).find_map(of).unwrap()
 }
 
 /// Who is not the owner has no handle to decide with.

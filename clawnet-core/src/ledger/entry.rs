@@ -171,6 +171,7 @@ fn ask<'l>(
         id: TicketId::made_at(ledger.owner, inner.head().sequence + 1, 0),
         expires: now.after(ledger.limits.question_ttl),
     };
+    let name = inner.state.identities.get(&draft.identity).map(|state| state.name.clone());
     let question = Event::Asked(Question {
         agent: draft.agent,
         content: draft.content,
@@ -179,6 +180,7 @@ fn ask<'l>(
         expires: ticket.expires,
         identity: draft.identity,
         kind: draft.kind.into(),
+        name: name.unwrap_or_default(),
         operation: OperationText::new(draft.operation),
         rules: (draft.judge)(now).rules.to_vec(),
         ticket: ticket.id,

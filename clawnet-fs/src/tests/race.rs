@@ -166,9 +166,11 @@ fn a_revocation_right_before_the_effect_wins() {
     let world = World::new();
     let identity = world.agent.caller().identity();
     let owner = world.kernel.owner(SoftwareKey::from_secret(&[7; 32])).unwrap();
+    let owner = Arc::new(owner);
     world.node().hook().set(move |point| {
         if point == Point::Filled {
-            block_on(owner.freeze(identity)).unwrap();
+            let owner = owner.clone();
+            thread::spawn(move || block_on(owner.freeze(identity)).unwrap()).join().unwrap();
         }
     });
     assert_eq!(word(&world.write("/work/file", "two")), "failed revoked");

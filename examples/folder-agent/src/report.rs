@@ -6,6 +6,8 @@ use clawnet_core::{Actor, AuditRecord, Event, Kernel, OutcomeKind, Owner};
 
 /// How many records are shown of a longer ledger.
 const SHOWN_MAX: u64 = 40;
+/// How wide the last column is.
+const WIDTH_MAX: usize = 90;
 
 /// The owner's security events, the latest first.
 pub(crate) async fn security_events(owner: &Owner) -> Result<()> {
@@ -31,7 +33,7 @@ pub(crate) async fn ledger(owner: &Owner) -> Result<()> {
     println!("   {:>5}  {:<24}  {:<9}  what", "no.", "when", "who");
     for record in owner.records(first, usize::MAX).await? {
         let AuditRecord { sequence, at, event, .. } = &record;
-        println!("   {sequence:>5}  {at}  {:<9}  {}", who(&record), what(event));
+        println!("   {sequence:>5}  {at}  {:<9}  {}", who(&record), shorten(&what(event)));
     }
     Ok(())
 }
@@ -78,6 +80,14 @@ fn what(event: &Event) -> String {
         Event::Checkpoint { .. } => "keeps the state".into(),
         Event::Recovered { closed } => format!("closed {closed} interrupted intents"),
         other => format!("{other:?}"),
+    }
+}
+
+/// What fits a line of the table; security events are shown whole.
+fn shorten(what: &str) -> String {
+    match what.char_indices().nth(WIDTH_MAX) {
+        Some((end, _)) => format!("{}…", what.get(..end).unwrap_or_default()),
+        None => what.into(),
     }
 }
 

@@ -1,0 +1,168 @@
+//! Every event is written in canonical form, and reads back as what it was.
+use super::*;
+use crate::{
+    denial::{DenyCode, Difference, Layer, NearMiss},
+    operation::Action,
+    resource::Region,
+    rule::{Budget, Rule, Verdict, Window},
+};
+
+fn owner() -> OwnerId {
+    OwnerId::of_key(&[1; 32])
+}
+
+fn identity() -> IdentityId {
+    IdentityId::made_at(owner(), 1, 0)
+}
+
+fn agent() -> AgentId {
+    AgentId::made_at(owner(), 2, 0)
+}
+
+fn grant() -> GrantId {
+    GrantId::made_at(owner(), 3, 0)
+}
+
+fn ticket() -> TicketId {
+    TicketId::made_at(owner(), 4, 0)
+}
+
+fn rule() -> RuleId {
+    RuleId { grant: grant(), index: 7 }
+}
+
+fn rules() -> Grant {
+    let rule = Rule::new(Verdict::Allow, [Action::Read, Action::Push], region())
+        .within(Window::from(Timestamp::from_millis(1)))
+        .within(Window::until(Timestamp::from_millis(9)))
+        .at_most(Budget::uses(3).per(std::time::Duration::from_secs(1)));
+    Grant::new().rule(rule).deny(Action::Delete, Region::exact("env:prod").unwrap())
+}
+
+fn region() -> Region {
+    Region::subtree("repo:git.host/org/app@refs/heads").unwrap()
+}
+
+fn question(version: Option<Version>) -> Question {
+    Question {
+        agent: agent(),
+        content: Some(crate::approval::ContentRef { digest: Digest::ZERO, size_bytes: 3 }),
+        digest: Digest::ZERO,
+        epoch: 2,
+        expires: Timestamp::from_millis(5),
+        identity: identity(),
+        kind: "fs.write".into(),
+        name: "work".into(),
+        operation: OperationText::new(r#"{"a":1}"#),
+        rules: vec![rule()],
+        ticket: ticket(),
+        version,
+    }
+}
+
+fn acts() -> Vec<Act> {
+    let (identity, agent) = (identity(), agent());
+    vec![
+        Act::Approve(question(None).approval()),
+        Act::Approve(question(Some(Version::absent())).approval()),
+        Act::Approve(question(Some(Version::of(&[b"x"]))).approval()),
+        Act::Bind { agent, identity, name: "a".into(), runtime: "r".into() },
+        Act::Dismiss { agent },
+        Act::Freeze { identity: None },
+        Act::Freeze { identity: Some(identity) },
+        Act::Grant { grant: grant(), identity, rules: rules() },
+        Act::Identity { identity, name: "ä\n\"".into(), parent: Some(identity) },
+        Act::Reject { ticket: ticket() },
+        Act::Retire { archive: Digest::ZERO, identity },
+        Act::Revoke { grant: grant() },
+        Act::Unfreeze { identity: Some(identity) },
+    ]
+}
+
+fn denial() -> Denial {
+    let near_miss = NearMiss {
+        asked: Action::Read,
+        differs: vec![Difference::Resource { component: 2 }, Difference::Window],
+        effect: Verdict::Ask,
+        region: region(),
+        rule: rule(),
+    };
+    let code = DenyCode::HouseRule(Code::new("hours"));
+    Denial {
+        near_miss: Some(Box::new(near_miss)),
+        rule: Some(rule()),
+        ..Denial::of(Layer::House, code).because("closed")
+    }
+}
+
+fn events() -> Vec<Event> {
+    let key = PublicKey::from_bytes([9; 32]);
+    let mut events = vec![
+        Event::Asked(question(Some(Version::absent()))),
+        Event::Checkpoint { state: Digest::ZERO },
+        Event::Delegated {
+            agent: agent(),
+            grant: grant(),
+            identity: identity(),
+            name: "intern".into(),
+            rules: rules(),
+        },
+        Event::Denied(Refused {
+            denial: denial(),
+            kind: "fs.read".into(),
+            operation: Some(OperationText::new("{}")),
+        }),
+        Event::Intent(Intent {
+            approval: Some(ticket()),
+            effect: Effect::Release,
+            epoch: 4,
+            kind: "mail.send".into(),
+            mount: "mail".into(),
+            operation: OperationText::new(r#"{"to":"ann"}"#),
+            rules: smallvec::smallvec![rule(), rule(), rule()],
+            version: Some(Version::absent()),
+        }),
+        Event::Opened { format: 1, key },
+        Event::Recalled { intent: 5, said: Recalled::NotDone },
+        Event::Recovered { closed: 2 },
+    ];
+    let failed = OutcomeKind::Failed { code: Code::new("no_space"), what: "full".into() };
+    for result in [OutcomeKind::Done, failed, OutcomeKind::Interrupted] {
+        let evidence = Some(Digest::ZERO);
+        events.push(Event::Outcome(Outcome { evidence, intent: 6, result }));
+    }
+    let signature = Signature::from_bytes([3; 64]);
+    events.extend(acts().into_iter().map(|act| Event::Act(SignedAct::new(act, 8, signature))));
+    events
+}
+
+#[test]
+fn every_event_is_canonical_and_reads_back() {
+    let actors =
+        [Actor::Owner, Actor::Kernel, Actor::Agent { agent: agent(), identity: identity() }];
+    for event in events() {
+        for actor in actors {
+            let at = Timestamp::from_millis(1_795_000_000_000);
+            let mut written = Vec::new();
+            encode(&mut written, at, actor, &event).unwrap();
+            let frame = Frame::new(1, Digest::ZERO, written.as_slice().into());
+            let record = AuditRecord::from_frame(&frame).unwrap();
+            assert_eq!((record.actor, record.at, &record.event), (actor, at, &event));
+            let mut canonical = Vec::new();
+            let tree: serde_json::Value = serde_json::from_slice(&written).unwrap();
+            crate::canonical::write(&tree, &mut canonical).unwrap();
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            assert_eq!(text(&written), text(&canonical));
+        }
+    }
+}
+
+#[test]
+fn what_an_act_states_survives_reading() {
+    for act in acts() {
+        let stated = SignedAct::statement(owner(), 8, &act);
+        let again: Act = serde_json::from_str(&serde_json::to_string(&act).unwrap()).unwrap();
+        assert_eq!(SignedAct::statement(owner(), 8, &again), stated, "{act:?}");
+        assert!(stated.len() > 40, "{act:?}");
+    }
+}
