@@ -1,5 +1,6 @@
 //! The tests that span crates, one module each.
 
+mod compile;
 mod properties;
 mod tidy;
 mod traits;

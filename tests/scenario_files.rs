@@ -200,7 +200,7 @@ fn the_tool_exits_with_what_it_found() {
         dir.write(name, text).unwrap();
         folder.path().join(name).to_str().unwrap().to_owned()
     };
-    let held = file("held.jsonl", "{\"do\":\"verify\",\"expect\":{\"damage\":null}}\n");
+    let whole = file("held.jsonl", "{\"do\":\"verify\",\"expect\":{\"damage\":null}}\n");
     let broken = file("broken.jsonl", "{\"do\":\"verify\",\"expect\":{\"records\":9}}\n");
     let wrong = file("wrong.jsonl", "{\"do\":\"verfy\"}\n");
     let check = |words: &[&str], code: i32| {
@@ -208,17 +208,17 @@ fn the_tool_exits_with_what_it_found() {
         assert_eq!(output.status.code(), Some(code), "{words:?} {output:?}");
         output
     };
-    check(&[&held], 0);
-    check(&[&held, &broken], 1);
-    let output = check(&[&broken, &wrong, &held], 2);
+    check(&[&whole], 0);
+    check(&[&whole, &broken], 1);
+    let output = check(&[&broken, &wrong, &whole], 2);
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("wrong.jsonl:1: no command is called `verfy`"), "{said}");
     check(&["no such file"], 2);
     check(&[], 2);
-    check(&["--stoer", &held], 2);
-    let help = String::from_utf8(check(&["--help"], 0).stdout).unwrap();
-    assert!(help.contains("what_can") && help.contains("Exit status"), "{help}");
+    check(&["--stoer", &whole], 2);
+    let manual = String::from_utf8(check(&["--help"], 0).stdout).unwrap();
+    assert!(manual.contains("what_can") && manual.contains("Exit status"), "{manual}");
     let store = folder.path().join("store").to_str().unwrap().to_owned();
-    check(&["--store", &store, &held], 0);
-    check(&["--store", &store, &held], 2);
+    check(&["--store", &store, &whole], 0);
+    check(&["--store", &store, &whole], 2);
 }

@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn what_was_written_is_read_again() {
         let bytes = written();
-        assert_eq!(bytes.iter().filter(|byte| **byte == b'\n').count(), 4);
+        assert_eq!(bytes.split_inclusive(|byte| *byte == b'\n').count(), 4);
         let (journal, reading) = reopen(&bytes);
         assert_eq!((reading, journal.is_open()), (Reading::default(), Ok(())));
     }

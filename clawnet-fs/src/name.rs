@@ -169,8 +169,8 @@ const LOOKS: &[(char, &str)] = &[
 mod tests {
     use super::*;
 
-    fn check(name: &str, expect: Result<(), FsError>) {
-        assert_eq!(Names::default().judge(name), expect, "{name}");
+    fn check(name: &str, expect: &Result<(), FsError>) {
+        assert_eq!(&Names::default().judge(name), expect, "{name}");
     }
 
     #[test]
@@ -178,10 +178,10 @@ mod tests {
         for name in
             [".env", ".ENV", ".Env.Local", ".ssh", ".SSH", "server.PEM", "id_rsa", "ID_RSA.pub"]
         {
-            check(name, Err(FsError::ProtectedName));
+            check(name, &Err(FsError::ProtectedName));
         }
         for name in ["env", ".envrc", "key", "notes.md", "ssh", "pem.txt"] {
-            check(name, Ok(()));
+            check(name, &Ok(()));
         }
     }
 
@@ -189,11 +189,11 @@ mod tests {
     fn look_alikes_are_refused_and_other_scripts_are_not() {
         for name in [".еnv", ".ſsh", ".\u{ff45}nv", "server.\u{212a}ey", ".e\u{301}nv", "․env"]
         {
-            check(name, Err(FsError::ConfusableName));
+            check(name, &Err(FsError::ConfusableName));
         }
         for name in ["заметки.md", "πρόγραμμα", "日本語.txt", "Übersicht.md", "ключ"]
         {
-            check(name, Ok(()));
+            check(name, &Ok(()));
         }
     }
 

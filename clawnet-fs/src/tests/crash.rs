@@ -2,6 +2,7 @@
 use clawnet_core::{Recall, Recalled};
 
 use super::*;
+use crate::pause::Point;
 
 type Act = fn(&World) -> String;
 
@@ -150,10 +151,12 @@ fn what_a_person_saves_around_a_crash_is_never_lost() {
 fn a_save_right_before_the_exchange_and_a_crash_after_it_is_a_race() {
     let mut world = prepared(None);
     let work = world.folder("work");
-    world.node().hook().set(move |point| match point {
-        pause::Point::Confirmed => work.write("old", "mine").unwrap(),
-        pause::Point::Traded => std::panic::resume_unwind(Box::new("crash")),
-        _ => {}
+    world.node().hook().set(move |point| {
+        if point == Point::Confirmed {
+            work.write("old", "mine").unwrap();
+        } else if point == Point::Traded {
+            std::panic::resume_unwind(Box::new("crash"));
+        }
     });
     assert_eq!(over(&world), "failed panicked");
     let recovered = world.reopen(Durability::ProcessSafe);

@@ -40,11 +40,10 @@ fn ascend(model: &mut Model, at: &str, make: bool) -> bool {
     for directory in above(at) {
         match next.get(&directory) {
             Some(None) => {}
-            Some(Some(_)) => return false,
             None if make => {
                 next.insert(directory, None);
             }
-            None => return false,
+            Some(Some(_)) | None => return false,
         }
     }
     *model = next;

@@ -32,13 +32,13 @@ impl Home {
             Some(state) => PathBuf::from(state),
             None => sibling(&folder)?,
         };
-        fs::create_dir_all(&state)
-            .with_context(|| format!("cannot make the state directory `{}`", state.display()))?;
-        let state = fs::canonicalize(&state)?;
-        if state.starts_with(&folder) {
+        if lies_in(&state, &folder)? {
             bail!("the state directory is inside the folder, where the agent could reach it");
         }
-        Ok(Self { folder, state, made })
+        let home = Self { folder, state, made };
+        home.part()?;
+        make_private(&home.state)?;
+        Ok(home)
     }
 
     /// The folder, as the node takes it.
@@ -49,7 +49,7 @@ impl Home {
     /// The node's own directory.
     pub(crate) fn node_state(&self) -> Result<Dir> {
         let path = self.state.join("node");
-        fs::create_dir_all(&path)?;
+        make_private(&path)?;
         open(&path)
     }
 
@@ -125,6 +125,20 @@ impl Home {
 fn open(path: &Path) -> Result<Dir> {
     Dir::open_ambient_dir(path, ambient_authority())
         .with_context(|| format!("cannot open `{}`", path.display()))
+}
+
+/// Whether `path`, which need not exist yet, would be in `folder`.
+fn lies_in(path: &Path, folder: &Path) -> Result<bool> {
+    let path = std::path::absolute(path)?;
+    let found = path.ancestors().find_map(|above| fs::canonicalize(above).ok());
+    Ok(found.is_some_and(|found| found.starts_with(folder)))
+}
+
+/// Makes a directory nobody else may enter.
+fn make_private(path: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.with_context(|| format!("cannot make the state directory `{}`", path.display()))
 }
 
 /// `.NAME.clawnet` beside the folder.

@@ -33,9 +33,9 @@ impl Step for FileWriteStep {
     fn run(&self, world: &mut World) -> Result<Value, Trouble> {
         let (dir, path) = reach(world, &self.path)?;
         if let Some((above, _)) = path.rsplit_once('/') {
-            dir.create_dir_all(above).map_err(said)?;
+            dir.create_dir_all(above).map_err(|error| Trouble::said(&error))?;
         }
-        dir.write(path, &self.text).map_err(said)?;
+        dir.write(path, &self.text).map_err(|error| Trouble::said(&error))?;
         Ok(json!({"written": self.text.len()}))
     }
 }
@@ -54,7 +54,7 @@ impl Step for FileReplaceStep {
         let beside = format!("{path}.saving");
         dir.write(&beside, &self.text)
             .and_then(|()| dir.rename(&beside, &dir, path))
-            .map_err(said)?;
+            .map_err(|error| Trouble::said(&error))?;
         Ok(json!({"written": self.text.len()}))
     }
 }
@@ -72,7 +72,7 @@ impl Step for FileReadStep {
         match dir.read(path) {
             Ok(bytes) => Ok(json!({"text": String::from_utf8_lossy(&bytes)})),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(json!({"text": null})),
-            Err(error) => Err(said(error)),
+            Err(error) => Err(Trouble::said(&error)),
         }
     }
 }
@@ -87,8 +87,9 @@ pub(super) struct FileDeleteStep {
 impl Step for FileDeleteStep {
     fn run(&self, world: &mut World) -> Result<Value, Trouble> {
         let (dir, path) = reach(world, &self.path)?;
-        let is_dir = dir.symlink_metadata(path).map_err(said)?.is_dir();
-        if is_dir { dir.remove_dir_all(path) } else { dir.remove_file(path) }.map_err(said)?;
+        let is_dir = dir.symlink_metadata(path).map_err(|error| Trouble::said(&error))?.is_dir();
+        if is_dir { dir.remove_dir_all(path) } else { dir.remove_file(path) }
+            .map_err(|error| Trouble::said(&error))?;
         Ok(json!({"deleted": self.path}))
     }
 }
@@ -109,9 +110,9 @@ impl Step for FileLinkStep {
         let (dir, path) = reach(world, &self.path)?;
         if self.hard {
             let (_, to) = reach(world, &self.to)?;
-            dir.hard_link(to, &dir, path).map_err(said)?;
+            dir.hard_link(to, &dir, path).map_err(|error| Trouble::said(&error))?;
         } else {
-            dir.symlink_contents(&self.to, path).map_err(said)?;
+            dir.symlink_contents(&self.to, path).map_err(|error| Trouble::said(&error))?;
         }
         Ok(json!({"linked": self.path}))
     }
@@ -128,8 +129,14 @@ impl Step for FileListStep {
     fn run(&self, world: &mut World) -> Result<Value, Trouble> {
         let (dir, path) = reach(world, &self.path)?;
         let mut names = Vec::new();
-        for entry in dir.read_dir(path).map_err(said)? {
-            names.push(entry.map_err(said)?.file_name().to_string_lossy().into_owned());
+        for entry in dir.read_dir(path).map_err(|error| Trouble::said(&error))? {
+            names.push(
+                entry
+                    .map_err(|error| Trouble::said(&error))?
+                    .file_name()
+                    .to_string_lossy()
+                    .into_owned(),
+            );
         }
         names.sort();
         Ok(json!({"names": names}))
@@ -142,8 +149,4 @@ fn reach<'p>(world: &mut World, path: &'p str) -> Result<(Dir, &'p str), Trouble
     let below = below
         .ok_or_else(|| Trouble::Misread(format!("`{path}` is no file: write `fs:/folder/name`")))?;
     Ok((world.principal()?.own_dir()?, below))
-}
-
-fn said(error: std::io::Error) -> Trouble {
-    Trouble::Said(error.to_string())
 }

@@ -1,0 +1,17 @@
+//! An `Authorized` is consumed by its use.
+#[path = "shared/desk.rs"]
+mod desk;
+
+use clawnet_core::*;
+use desk::Note;
+
+fn redeem(task: Authorized<'_, Note>) -> u64 {
+    task.intent()
+}
+
+fn reuse(task: Authorized<'_, Note>) {
+    redeem(task);
+    redeem(task);
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+//! An endpoint cannot be called around the kernel: it takes an `Authorized`, not an operation.
+#[path = "shared/desk.rs"]
+mod desk;
+
+use clawnet_core::*;
+use desk::{Desk, Note};
+
+async fn call(agent: &Agent, at: &Mount<Desk>, note: &Note) {
+    let result = at.endpoint().perform(note).await.map_err(Refusal::from);
+    drop((agent, result));
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+//! The right to decide cannot be serialized.
+use clawnet_core::*;
+
+fn leak(owner: &Owner) {
+    let text = serde_json::to_string(&owner.id());
+    drop(text);
+}
+
+fn main() {}

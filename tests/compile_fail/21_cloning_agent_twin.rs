@@ -1,0 +1,9 @@
+//! An agent cannot be cloned: who holds it stays plain.
+use clawnet_core::*;
+
+fn share(agent: Agent) {
+    let other: &Agent = &agent;
+    drop((agent.caller(), other.caller()));
+}
+
+fn main() {}
