@@ -54,7 +54,7 @@ impl Library {
     }
 }
 
-/// `text` without comments, the inside of strings, and the tests at its end.
+/// `text` without comments, the inside of strings, and tests.
 fn code(text: &str) -> String {
     let (mut out, mut rest) = (String::new(), text);
     while let Some(c) = rest.chars().next() {
@@ -83,9 +83,26 @@ fn code(text: &str) -> String {
             rest = &rest[skip..];
         }
     }
-    let tests = out.find("#[cfg(test)]\nmod tests {").unwrap_or(out.len());
-    out.truncate(tests);
-    out
+    without_tests(&out)
+}
+
+/// `code` without what is only compiled for tests.
+fn without_tests(code: &str) -> String {
+    let (mut out, mut rest) = (String::new(), code);
+    while let Some((before, gated)) = rest.split_once("#[cfg(test)]") {
+        out.push_str(before);
+        let mut depth = 0;
+        let end = gated.char_indices().find(|(_, c)| {
+            match c {
+                '(' | '[' | '{' => depth += 1,
+                ')' | ']' | '}' => depth -= 1,
+                _ => {}
+            }
+            depth < 0 || depth == 0 && matches!(c, ';' | ',' | '}')
+        });
+        rest = end.map_or("", |(at, c)| &gated[at + c.len_utf8()..]);
+    }
+    out + rest
 }
 
 /// How long the string at the front of `rest` is, its quotes included.
@@ -115,15 +132,18 @@ fn test_files(path: &str, text: &str) -> Vec<String> {
     let folder = path.strip_suffix("lib.rs").map(str::to_owned);
     let folder = folder.unwrap_or_else(|| format!("{}/", path.trim_end_matches(".rs")));
     let mut found = Vec::new();
-    let mut gated = false;
+    let (mut gated, mut moved) = (false, None);
     for line in text.lines() {
         if line == "#[cfg(test)]" {
             gated = true;
+        } else if let Some(place) = line.strip_prefix("#[path = \"") {
+            let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+            moved = Some(format!("{parent}/{}", place.trim_end_matches(".rs\"]")));
         } else if !line.starts_with("#[") && !line.starts_with("//") {
             if let (true, [name]) = (gated, modules(line).as_slice()) {
-                found.push(format!("{folder}{name}"));
+                found.push(moved.take().unwrap_or_else(|| format!("{folder}{name}")));
             }
-            gated = false;
+            (gated, moved) = (false, None);
         }
     }
     found
@@ -320,9 +340,21 @@ fn libraries_do_not_panic() {
         assert_eq!(complain_of_words(&ESCAPES, &code(text)).len(), expect, "{text}");
     };
     check("#[expect(dead_code)]\nx.unwrap_or_default();\n// x.unwrap()\n#[cfg(test)]\nmod tests { x.unwrap() }", 0);
+    check("struct S {\n    #[cfg(test)]\n    hook: Option<Box<dyn Fn()>>,\n    other: u8,\n}", 0);
+    check("#[cfg(test)]\nfn f(a: u8) {\n    x.unwrap();\n}\nfn g() {}", 0);
+    check("#[cfg(test)]\nfn f() {}\nfn g() {\n    x.unwrap();\n}", 1);
     check("x.unwrap()", 1);
     check("x\n    .expect(\"never\")", 1);
     check("panic!(\"no\"); unreachable!()", 2);
+}
+
+#[test]
+fn test_modules_are_told_from_others() {
+    let gated = "#[cfg(test)]\n#[path = \"contract.rs\"]\nmod contract;\nmod disk;\n#[cfg(test)]\nmod tests;";
+    let files = test_files("a/src/store/local.rs", gated);
+    assert_eq!(files, ["a/src/store/contract", "a/src/store/local/tests"]);
+    assert_eq!(test_files("a/src/lib.rs", "#[cfg(test)]\nmod tests;"), ["a/src/tests"]);
+    assert!(test_files("a/src/lib.rs", "#[cfg(test)]\nuse a::b;\nmod disk;").is_empty());
 }
 
 #[test]

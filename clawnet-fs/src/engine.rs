@@ -80,7 +80,7 @@ impl<'n> Engine<'n> {
         let mut progress = Progress { steps: order.steps.clone(), pins: Vec::new(), raced: false };
         while progress.pins.len() < progress.steps.len() {
             if let Err(stop) = self.step(order, &mut progress) {
-                let end = self.take_back(by, &mut progress, &stop);
+                let end = self.take_back(by, &progress, &stop);
                 journal.append(end)?;
                 return Err(stop.error);
             }
@@ -159,13 +159,18 @@ impl<'n> Engine<'n> {
     }
 
     /// After a step failed: takes back those before it, clears up, and says how that ends.
-    fn take_back(self, by: Key, progress: &mut Progress<'n>, failed: &Stop) -> Event {
+    ///
+    /// The way back is flushed before it is recorded: an ABORT must not outlive what it says.
+    fn take_back(self, by: Key, progress: &Progress<'n>, failed: &Stop) -> Event {
         let mut whole = failed.given_back == GivenBack::Whole;
-        while let Some(pin) = progress.pins.pop() {
-            let Some(made) = progress.steps.get(progress.pins.len()) else { break };
-            whole &= self.revert(&pin, made);
+        for (pin, made) in progress.pins.iter().zip(&progress.steps).rev() {
+            whole &= self.revert(pin, made);
         }
         whole &= progress.steps.iter().all(|step| self.clear(step));
+        let failed_at = progress.steps.get(progress.pins.len());
+        let pin = failed_at.and_then(|step| self.pin(step).ok());
+        whole &= pin.is_none_or(|pin| self.flush(&[pin]).is_ok());
+        whole &= self.flush(&progress.pins).is_ok();
         let why = failed.error.to_string();
         if whole { Event::Abort { by, why } } else { Event::Conflict { by, why } }
     }
@@ -196,7 +201,8 @@ impl<'n> Engine<'n> {
         }
     }
 
-    fn flush(self, pins: &[Pin<'_>]) -> Result<(), FsError> {
+    /// Makes the names in these directories and in the store last, if that is wanted.
+    pub(crate) fn flush(self, pins: &[Pin<'_>]) -> Result<(), FsError> {
         if self.durability == Durability::ProcessSafe {
             return Ok(());
         }

@@ -31,6 +31,14 @@ use crate::{
 /// keeps what it displaced, and that a change is whole or not at all. **Refuses** what it cannot
 /// record, cannot back up, or cannot resolve without following a link.
 ///
+/// There is no way to a handle:
+/// ```compile_fail
+/// # use std::os::fd::{AsFd, BorrowedFd};
+/// fn handle(node: &clawnet_fs::Node) -> BorrowedFd<'_> {
+///     node.as_fd()
+/// }
+/// ```
+///
 /// It works on the calling thread and one change at a time; what only looks does not wait.
 pub struct Node {
     folders: Folders,

@@ -10,10 +10,12 @@
 //! | anything else | anything else | touch nothing, keep everything: CONFLICT |
 //!
 //! Looking changes nothing, so a crash in here is recovered from in the same way.
+use std::os::fd::BorrowedFd;
+
 use crate::{
     engine::Engine,
     handle::EntryKind,
-    image::Image,
+    image::{self, Image},
     journal::{Change, Event, Journal},
     pin::Pin,
     refusal::FsError,
@@ -60,8 +62,12 @@ pub(crate) fn recover(
     }
     for change in journal.history().open() {
         let intent = change.by.intent;
+        let steps = change.steps.clone();
         match close(engine, change) {
             Some(event) => {
+                let pins: Vec<Pin<'_>> =
+                    steps.iter().filter_map(|step| engine.pin(step).ok()).collect();
+                engine.flush(&pins)?;
                 match &event {
                     Event::Commit { .. } => report.committed.push(intent),
                     Event::Abort { .. } => report.aborted.push(intent),
@@ -110,7 +116,7 @@ fn close(engine: Engine<'_>, change: Change) -> Option<Event> {
 
 /// Fills in what a step left and displaced. True if that was not what it expected.
 fn finish(engine: Engine<'_>, step: &mut Step, found: Found) -> bool {
-    if let Ok(Some(left)) = engine.pin(step).and_then(|pin| pin.image()) {
+    if let Ok(Some(left)) = at_path(engine, step) {
         let same = step.trade.after().is_some_and(|after| after.hash == left.hash);
         if left.kind == EntryKind::Directory {
             // It was made empty, whatever the steps after it put there.
@@ -130,7 +136,7 @@ fn take_back(engine: Engine<'_>, step: &Step) -> bool {
     let Ok(pin) = engine.pin(step) else { return false };
     let mut step = step.clone();
     // A planned image has no inode yet; what is there has.
-    if let (true, Ok(Some(left))) = (step.fresh, pin.image()) {
+    if let (true, Ok(Some(left))) = (step.fresh, at_path(engine, &step)) {
         step.trade.set_after(left);
     }
     engine.revert(&pin, &step)
@@ -143,14 +149,8 @@ fn clear(engine: Engine<'_>, step: &Step) -> bool {
 
 /// What became of one step. Only looks.
 fn look(engine: Engine<'_>, step: &Step) -> Found {
-    let Ok(slot) = Image::at(engine.store.handle(), step.slot.as_str()) else {
-        return Found::Unclear;
-    };
-    let at_path = match engine.pin(step).and_then(|pin: Pin<'_>| pin.image()) {
-        Ok(image) => image,
-        Err(error) if error.is_absence() => None,
-        Err(_) => return Found::Unclear,
-    };
+    let slot = seen(engine.store.handle(), step.slot.as_str(), step);
+    let (Ok(slot), Ok(at_path)) = (slot, at_path(engine, step)) else { return Found::Unclear };
     match &step.trade {
         Trade::Take { before } => match slot {
             None => Found::NotMade,
@@ -194,6 +194,32 @@ fn look_placed(step: &Step, after: &Image, slot: Option<&Image>, path: Option<&I
         (None, Some(path)) if is_it(path) => Found::Made { displaced: None, raced: false },
         (None, None) if step.fresh => Found::NotMade,
         _ => Found::Unclear,
+    }
+}
+
+/// What is at the path of a step.
+fn at_path(engine: Engine<'_>, step: &Step) -> Result<Option<Image>, FsError> {
+    match engine.pin(step).and_then(|pin| seen(pin.handle(), pin.name(), step)) {
+        Err(error) if error.is_absence() => Ok(None),
+        other => other,
+    }
+}
+
+/// What is there, with its digest if it is as long as what the step was to write: after a crash that
+/// is worth reading all of it.
+fn seen(at: BorrowedFd<'_>, name: &str, step: &Step) -> Result<Option<Image>, FsError> {
+    match Image::open(at, name) {
+        Ok((file, mut image)) => {
+            let written = step.trade.after().filter(|after| after.hash.is_some());
+            if image.kind == EntryKind::File
+                && written.is_some_and(|after| after.size_bytes == image.size_bytes)
+            {
+                image.hash = Some(image::digest(&file, image.size_bytes)?);
+            }
+            Ok(Some(image))
+        }
+        Err(error) if error.is_absence() => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -6,7 +6,9 @@
 //! and that what the owner did not sign was rewritten with everything after it. Both need a head that
 //! was kept somewhere else.
 use std::{
+    future::Future,
     sync::{Arc, Mutex},
+    task::{Context, Poll},
     thread,
 };
 
@@ -334,4 +336,93 @@ fn an_intent_is_in_the_store_before_its_effect() {
     let [_, outcome] = records.as_slice() else { panic!("{records:?}") };
     let Event::Outcome(outcome) = &outcome.event else { panic!("{outcome:?}") };
     assert_eq!((outcome.intent, &outcome.result), (intent, &OutcomeKind::Done));
+}
+
+/// A store that answers durable appends when it is told to.
+#[derive(Default)]
+struct Waits {
+    memory: MemoryStore,
+    waiting: Mutex<Option<Vec<Decider>>>,
+}
+
+#[async_trait]
+impl Store for Waits {
+    async fn head(&self, log: OwnerId) -> Result<Head, StoreError> {
+        self.memory.head(log).await
+    }
+
+    fn append(&self, log: OwnerId, expected: Head, batch: Batch, class: Durability) -> Commit {
+        let at_once = self.memory.append(log, expected, batch, class);
+        match (&mut *self.waiting.lock().unwrap(), class) {
+            (Some(waiting), Durability::Durable) => {
+                let (decider, commit) = Commit::pending();
+                waiting.push(decider);
+                commit
+            }
+            (Some(_) | None, _) => at_once,
+        }
+    }
+
+    async fn read(&self, log: OwnerId, from: u64, max: usize) -> Result<Vec<Frame>, StoreError> {
+        self.memory.read(log, from, max).await
+    }
+
+    async fn keep_snapshot(&self, log: OwnerId, snapshot: Snapshot) -> Result<(), StoreError> {
+        self.memory.keep_snapshot(log, snapshot).await
+    }
+
+    async fn snapshot(&self, log: OwnerId) -> Result<Option<Snapshot>, StoreError> {
+        self.memory.snapshot(log).await
+    }
+
+    async fn keep_body(&self, log: OwnerId, body: &[u8]) -> Result<Digest, StoreError> {
+        self.memory.keep_body(log, body).await
+    }
+
+    async fn body(&self, log: OwnerId, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        self.memory.body(log, digest).await
+    }
+
+    async fn erase_body(&self, log: OwnerId, digest: Digest) -> Result<(), StoreError> {
+        self.memory.erase_body(log, digest).await
+    }
+}
+
+/// What changes something waits for the disk: before its intent is durable there is no effect, and
+/// if the disk says no there never is one.
+#[test]
+fn an_effect_waits_until_its_intent_is_durable() {
+    for disk in [Ok(()), Err(StoreError::Poisoned)] {
+        let store = Arc::new(Waits::default());
+        let governing = Kernel::governing(Signer::public_key(&key()));
+        let opened = governing.open_shared(store.clone(), ManualClock::default());
+        let kernel = block_on(opened).unwrap();
+        let owner = kernel.owner(key()).unwrap();
+        let work = block_on(owner.identity("work")).unwrap();
+        let rules = Grant::new().allow(Action::Write, Region::subtree("fs:/a").unwrap());
+        block_on(owner.grant(work, rules)).unwrap();
+        let agent = block_on(owner.bind(work, "assistant", "tests")).unwrap();
+        let probe = kernel.mount("probe", super::bench::ProbePoint::default());
+        *store.waiting.lock().unwrap() = Some(Vec::new());
+
+        let operation = Probe::<CHANGE>::on(Action::Write, "fs:/a/b");
+        let mut submitted = Box::pin(agent.submit(&probe, &operation));
+        let mut poll = || {
+            let waker = futures::task::noop_waker();
+            submitted.as_mut().poll(&mut Context::from_waker(&waker))
+        };
+        assert!(poll().is_pending());
+        assert_eq!(probe.endpoint().performed(), 0, "the disk has not answered");
+        let waiting = std::mem::take(&mut *store.waiting.lock().unwrap()).unwrap();
+        let [intent] = <[_; 1]>::try_from(waiting).unwrap();
+        intent.decide(disk.clone());
+        match (poll(), disk) {
+            (Poll::Ready(Ok(_)), Ok(())) => assert_eq!(probe.endpoint().performed(), 1),
+            (Poll::Ready(Err(Refusal::Ledger(_))), Err(_)) => {
+                assert_eq!(probe.endpoint().performed(), 0);
+                assert!(kernel.failure().is_some(), "nothing is permitted any more");
+            }
+            (other, disk) => panic!("{other:?} after {disk:?}"),
+        }
+    }
 }

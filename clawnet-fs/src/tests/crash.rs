@@ -14,6 +14,14 @@ fn fresh(world: &World) -> String {
     word(&world.write("/work/fresh", "new"))
 }
 
+fn large(world: &World) -> String {
+    word(&world.write("/work/old", &"large".repeat(500_000)))
+}
+
+fn large_fresh(world: &World) -> String {
+    word(&world.write("/work/fresh", &"large".repeat(500_000)))
+}
+
 fn delete(world: &World) -> String {
     world.code(&Delete::new(path("/work/old")))
 }
@@ -47,11 +55,15 @@ fn prepared(first: Option<Act>) -> World {
 const CHANGES: &[(&str, Option<Act>, Act)] = &[
     ("overwrite", None, over),
     ("create", None, fresh),
+    ("overwrite with more than is hashed", None, large),
+    ("create with more than is hashed", None, large_fresh),
     ("delete", None, delete),
     ("mkdir", None, mkdir),
     ("create below new directories", None, deep),
     ("undo an overwrite", Some(over), undo_first),
     ("undo a creation", Some(fresh), undo_first),
+    ("undo a large overwrite", Some(large), undo_first),
+    ("undo a large creation", Some(large_fresh), undo_first),
     ("undo a deletion", Some(delete), undo_first),
     ("undo directories", Some(mkdir), undo_first),
     ("undo a creation with directories", Some(deep), undo_first),

@@ -131,8 +131,10 @@ For example:
 
   {\"do\":\"identity\",\"as\":\"work\"}
   {\"do\":\"bind\",\"as\":\"bot\",\"to\":\"work\"}
-  {\"do\":\"grant\",\"to\":\"work\",\"rules\":[{\"effect\":\"ask\",\"actions\":[\"call\"],\"region\":{\"subtree\":\"tool:mail\"}}]}
-  {\"do\":\"submit\",\"by\":\"bot\",\"as\":\"t1\",\"kind\":\"probe.release\",\"demands\":[[\"call\",\"tool:mail.send\"]],\"expect\":{\"escalated\":\"t1\"}}
+  {\"do\":\"grant\",\"to\":\"work\",\"rules\":[{\"effect\":\"ask\",\"actions\":[\"call\"],\
+\"region\":{\"subtree\":\"tool:mail\"}}]}
+  {\"do\":\"submit\",\"by\":\"bot\",\"as\":\"t1\",\"kind\":\"probe.release\",\
+\"demands\":[[\"call\",\"tool:mail.send\"]],\"expect\":{\"escalated\":\"t1\"}}
   {\"do\":\"approve\",\"ticket\":\"t1\"}
 
 `tests/SCENARIOS.md` describes every command with an example.";

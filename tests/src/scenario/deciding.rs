@@ -198,7 +198,10 @@ impl Step for RetireStep {
 }
 
 macro_rules! about_one {
-    ($($(#[$doc:meta])* $step:ident: $field:ident of $id:ident, $verb:ident, $said:literal;)*) => {$(
+    ($(
+        $(#[$doc:meta])*
+        $step:ident: $field:ident of $id:ident, $verb:ident, $said:literal;
+    )*) => {$(
         $(#[$doc])*
         #[derive(Debug, Deserialize)]
         #[serde(deny_unknown_fields)]

@@ -5,8 +5,8 @@ use serde_json::Value;
 ///
 /// - An object expects its own fields and says nothing about others; `null` expects an absence.
 /// - An array expects exactly its elements, in order, each of them a partial match.
-/// - `{"contains": [..]}` expects each element somewhere in an array; `{"contains": "text"}` expects
-///   a part of a text; `{"count": n}` expects so many elements.
+/// - `{"contains": [..]}` expects each element somewhere in an array, `{"contains": "text"}` a part
+///   of a text, `{"count": n}` so many elements.
 pub(super) fn difference(expected: &Value, found: &Value) -> Option<String> {
     differ("result", expected, found)
 }
