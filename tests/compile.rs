@@ -32,7 +32,8 @@ fn each_program_has_a_promise_and_a_twin_that_differs_in_one_line() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("compile_fail");
     let promises = fs::read_to_string(folder.join("README.md")).unwrap();
     for (name, text) in programs.iter().filter(|(name, _)| !name.ends_with("_twin")) {
-        let twin = programs.get(&format!("{name}_twin")).unwrap_or_else(|| panic!("{name} is alone"));
+        let twin =
+            programs.get(&format!("{name}_twin")).unwrap_or_else(|| panic!("{name} is alone"));
         assert_eq!(text.lines().count(), twin.lines().count(), "{name}");
         let differ = text.lines().zip(twin.lines()).filter(|(line, other)| line != other);
         // Its name, and that of what it is a twin of, aside: one line.

@@ -2,6 +2,6 @@
 
 mod compile;
 mod properties;
+mod scenario_files;
 mod tidy;
 mod traits;
-mod scenario_files;

@@ -9,8 +9,7 @@ const CRATES: [&str; 4] = ["clawnet-core", "clawnet-fs", "clawnet-net", "clawnet
 const LINES_MAX: usize = 600;
 /// The one file that may open files by their paths: the store's own disk.
 const DISK: &str = "clawnet-core/src/store/local/disk.rs";
-const NAMES_THAT_SAY_NOTHING: [&str; 6] =
-    ["utils", "common", "types", "misc", "traits", "prelude"];
+const NAMES_THAT_SAY_NOTHING: [&str; 6] = ["utils", "common", "types", "misc", "traits", "prelude"];
 const AMBIENT: [&str; 6] =
     ["std::fs", "std::net", "std::process", "SystemTime::now", "Instant::now", "File::o"];
 const ESCAPES: [&str; 5] = [".unwrap()", ".expect(", "panic!(", "unreachable!(", "File::create"];
@@ -47,7 +46,9 @@ impl Library {
         let tests: Vec<String> =
             self.files.iter().flat_map(|(path, text)| test_files(path, text)).collect();
         let of_tests = move |path: &str| {
-            tests.iter().any(|test| path == format!("{test}.rs") || path.starts_with(&format!("{test}/")))
+            tests
+                .iter()
+                .any(|test| path == format!("{test}.rs") || path.starts_with(&format!("{test}/")))
         };
         let sources = self.files.iter().filter(move |(path, _)| !of_tests(path));
         sources.map(|(path, text)| (path, code(text)))
@@ -266,7 +267,11 @@ fn files_stay_short() {
             library.files.values().map(|text| text.lines().count()).collect();
         lines.sort_unstable();
         let longest = lines.last().copied().unwrap_or(0);
-        println!("{name}: {} files, median {} lines, longest {longest}", lines.len(), lines[lines.len() / 2]);
+        println!(
+            "{name}: {} files, median {} lines, longest {longest}",
+            lines.len(),
+            lines[lines.len() / 2]
+        );
         for (path, text) in &library.files {
             assert_eq!(complain_of_length(text), Vec::<String>::new(), "{path}");
         }
@@ -308,7 +313,8 @@ fn an_import_from_below_is_seen_however_it_is_written() {
 fn modules_are_named_for_what_they_are() {
     check("files are nouns of the domain", |_, path, _| complain_of_names(path));
     assert_eq!(complain_of_names("clawnet-core/src/scope/meter.rs"), Vec::<String>::new());
-    for bad in ["a/src/utils.rs", "a/src/scope/types.rs", "a/src/scope/mod.rs", "a/src/prelude.rs"] {
+    for bad in ["a/src/utils.rs", "a/src/scope/types.rs", "a/src/scope/mod.rs", "a/src/prelude.rs"]
+    {
         assert_eq!(complain_of_names(bad).len(), 1, "{bad}");
     }
 }
@@ -339,7 +345,10 @@ fn libraries_do_not_panic() {
     let check = |text: &str, expect: usize| {
         assert_eq!(complain_of_words(&ESCAPES, &code(text)).len(), expect, "{text}");
     };
-    check("#[expect(dead_code)]\nx.unwrap_or_default();\n// x.unwrap()\n#[cfg(test)]\nmod tests { x.unwrap() }", 0);
+    check(
+        "#[expect(dead_code)]\nx.unwrap_or_default();\n// x.unwrap()\n#[cfg(test)]\nmod tests { x.unwrap() }",
+        0,
+    );
     check("struct S {\n    #[cfg(test)]\n    hook: Option<Box<dyn Fn()>>,\n    other: u8,\n}", 0);
     check("#[cfg(test)]\nfn f(a: u8) {\n    x.unwrap();\n}\nfn g() {}", 0);
     check("#[cfg(test)]\nfn f() {}\nfn g() {\n    x.unwrap();\n}", 1);

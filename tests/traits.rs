@@ -27,6 +27,10 @@ assert_not_impl_any!(Commit: Clone, Copy, Default, Serialize, DeserializeOwned);
 assert_not_impl_any!(Decider: Clone, Copy, Default, Serialize, DeserializeOwned);
 assert_not_impl_any!(Follow: Clone, Copy, Default, Serialize, DeserializeOwned);
 assert_not_impl_any!(SoftwareKey: Clone, Copy, Default, Serialize, DeserializeOwned);
+assert_not_impl_any!(
+    clawnet_fs::Node: Clone, Copy, Default, std::ops::Deref, std::os::fd::AsFd, std::os::fd::AsRawFd, AsRef<cap_std::fs::Dir>
+);
+assert_not_impl_any!(clawnet_fs::Folders: Clone, Copy, Serialize, DeserializeOwned, std::ops::Deref);
 assert_not_impl_any!(Verdict: Default, Into<bool>, std::ops::Not);
 
 /// Nothing of the owner's or of a key is shown by printing it.

@@ -41,8 +41,7 @@ impl Tools {
         let mapper = self.0.get(&tool).ok_or_else(|| ToolError::Unknown(tool.clone()))?;
         let unmapped = || ToolError::Unmapped(tool.clone());
         let named = mapper(&arguments).ok_or_else(unmapped)?;
-        let resources =
-            named.into_iter().map(|(action, text)| Some((action, text.parse().ok()?)));
+        let resources = named.into_iter().map(|(action, text)| Some((action, text.parse().ok()?)));
         let mut touches = resources.collect::<Option<Vec<_>>>().ok_or_else(unmapped)?.into_iter();
         let first = touches.next().ok_or_else(unmapped)?;
         Ok(ToolCall { arguments, tool, first, more: touches.collect() })

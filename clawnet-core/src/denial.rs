@@ -4,9 +4,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    operation::{Action, Code},
+    operation::Code,
     resource::Region,
-    rule::{RuleId, Verdict},
+    rule::{Actions, RuleId, Verdict},
 };
 
 /// One no, with everything needed to see why.
@@ -179,8 +179,8 @@ impl fmt::Display for DenyCode {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NearMiss {
-    /// What was asked for.
-    pub asked: Action,
+    /// What the rule is about.
+    pub actions: Actions,
     /// In what it differs, in this order: resource, action, window, budget.
     pub differs: Vec<Difference>,
     /// What the rule would have said.
@@ -193,7 +193,7 @@ pub struct NearMiss {
 
 impl fmt::Display for NearMiss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} on {}", self.effect, self.asked, self.region)?;
+        write!(f, "{} {} on {}", self.effect, self.actions, self.region)?;
         let mut parts = self.differs.iter();
         if let Some(first) = parts.next() {
             write!(f, ", but {first}")?;
@@ -224,7 +224,7 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Resource { component } => write!(f, "the name differs at component {component}"),
-            Self::Action => f.write_str("for other actions"),
+            Self::Action => f.write_str("that is another action"),
             Self::Window => f.write_str("outside its window"),
             Self::Budget => f.write_str("its budget is spent"),
         }

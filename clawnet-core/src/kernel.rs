@@ -20,6 +20,7 @@ pub struct Governing {
     limits: Limits,
     house: Vec<Box<dyn HousePolicy>>,
     whole: bool,
+    known: Option<Head>,
 }
 
 impl Governing {
@@ -41,6 +42,14 @@ impl Governing {
         self
     }
 
+    /// Only if the ledger still holds the record at `head`, a [`Kernel::head`] that was kept
+    /// elsewhere. A chain alone does not show that its end was cut off, or that an older copy was
+    /// put back: this does.
+    pub fn remembering(mut self, head: Head) -> Self {
+        self.known = Some(head);
+        self
+    }
+
     /// Opens the owner's ledger in `store`, or begins it.
     ///
     /// Intents without an outcome are closed as interrupted. A ledger that is not what was written
@@ -55,8 +64,9 @@ impl Governing {
         store: Arc<dyn Store>,
         clock: impl Clock,
     ) -> Result<Kernel, StoreError> {
-        let Self { key, limits, house, whole } = self;
-        let opening = LedgerOpening { key, limits, house, clock: Box::new(clock), whole };
+        let Self { key, limits, house, whole, known } = self;
+        let clock = Box::new(clock);
+        let opening = LedgerOpening { key, limits, house, clock, whole, known };
         let (ledger, recovery) = Ledger::open(store, opening).await?;
         Ok(Kernel { ledger: Arc::new(ledger), key, recovery })
     }
@@ -79,7 +89,8 @@ pub struct Kernel {
 impl Kernel {
     /// Begins to describe the kernel of the owner with this key.
     pub fn governing(owner: PublicKey) -> Governing {
-        Governing { key: owner, limits: Limits::default(), house: Vec::new(), whole: false }
+        let (limits, house) = (Limits::default(), Vec::new());
+        Governing { key: owner, limits, house, whole: false, known: None }
     }
 
     /// Whose kernel this is.
@@ -153,5 +164,60 @@ impl Kernel {
     /// every [`Limits::snapshot_every`] records. Returns the record's sequence.
     pub async fn checkpoint(&self) -> Result<u64, StoreError> {
         self.ledger.checkpoint(1).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::executor::block_on;
+
+    use super::*;
+    use crate::{
+        key::SoftwareKey,
+        store::{Batch, Durability, MemoryStore},
+        time::{ManualClock, Timestamp},
+    };
+
+    /// The first `count` records of `store`, as somebody would put an older copy back.
+    async fn copy(store: &dyn Store, owner: OwnerId, count: usize) -> MemoryStore {
+        let older = MemoryStore::new();
+        let frames = store.read(owner, 1, usize::MAX).await.unwrap();
+        for frame in frames.into_iter().take(count) {
+            let head = older.head(owner).await.unwrap();
+            let batch = Batch::from_iter([frame]);
+            older.append(owner, head, batch, Durability::Durable).await.unwrap();
+        }
+        older
+    }
+
+    #[test]
+    fn an_older_copy_is_found_by_who_remembers_the_head() {
+        block_on(async {
+            let key = || SoftwareKey::from_secret(&[1; 32]);
+            let clock = ManualClock::at(Timestamp::from_millis(1000));
+            let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+            let governing = || Kernel::governing(key().public_key());
+            let kernel = governing().open_shared(store.clone(), clock.clone()).await.unwrap();
+            kernel.owner(key()).unwrap().identity("work").await.unwrap();
+            let (owner, head) = (kernel.owner_id(), kernel.head());
+
+            let whole = copy(&*store, owner, 2).await;
+            let opened = governing().remembering(head).open(whole, clock.clone()).await.unwrap();
+            assert_eq!(opened.damage(), None);
+            let cut = copy(&*store, owner, 1).await;
+            assert!(governing().open(cut, clock.clone()).await.unwrap().damage().is_none());
+            let cut = copy(&*store, owner, 1).await;
+            let opened = governing().remembering(head).open(cut, clock.clone()).await.unwrap();
+            assert_eq!(opened.damage().unwrap().sequence, 2);
+            let refused = opened.owner(key()).unwrap().identity("home").await;
+            assert!(matches!(refused, Err(OwnerError::Store(StoreError::Damaged { .. }))));
+
+            let other = copy(&*store, owner, 1).await;
+            let fork = governing().open(other, clock.clone()).await.unwrap();
+            fork.owner(key()).unwrap().identity("other").await.unwrap();
+            let forked: Arc<dyn Store> = fork.ledger.store.clone();
+            let opened = governing().remembering(head).open_shared(forked, clock).await.unwrap();
+            assert_eq!(opened.damage().unwrap().sequence, 2);
+        });
     }
 }

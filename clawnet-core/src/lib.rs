@@ -95,29 +95,29 @@
 //! above it: a reader can start at the top. One lock orders each ledger (`ledger`); everything that
 //! decides is pure (`scope`); everything that is so is a fold (`policy`).
 
-mod agent;
-mod approval;
-mod bound;
-mod canonical;
-mod denial;
 mod digest;
-mod endpoint;
-mod house;
 mod id;
-mod kernel;
-mod key;
-mod ledger;
-mod operation;
-mod owner;
-mod permit;
-mod policy;
-mod record;
-mod resource;
-mod rule;
-mod scope;
-mod store;
-mod submit;
 mod time;
+mod resource;
+mod canonical;
+mod operation;
+mod rule;
+mod denial;
+mod scope;
+mod approval;
+mod key;
+mod store;
+mod record;
+mod policy;
+mod house;
+mod ledger;
+mod bound;
+mod permit;
+mod endpoint;
+mod submit;
+mod agent;
+mod owner;
+mod kernel;
 
 pub use agent::Agent;
 pub use approval::{Approval, ContentRef, OperationText, Question, Ticket, Version};

@@ -98,49 +98,27 @@
 //!   was displaced is in the store either way.
 
 mod refusal;
-
 mod path;
-
 mod name;
-
 mod handle;
-
 mod image;
-
 mod folders;
-
 mod step;
-
 mod journal;
-
 mod store;
-
 mod attributes;
-
 mod pin;
-
 mod pause;
-
 mod engine;
-
 mod recovery;
-
 mod node;
-
 mod read;
-
 mod stat;
-
 mod list;
-
 mod plan;
-
 mod write;
-
 mod mkdir;
-
 mod delete;
-
 mod undo;
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::{
     image::Image,
     journal::{Durability, Journal, Key, State},
     path::FsPath,
-    pause::Hook,
+    pause::{Hook, Point},
     pin::Pin,
     recovery::{self, Recovered},
     refusal::FsError,
@@ -143,6 +143,7 @@ impl Node {
         self.is_sound()?;
         let mut journal = self.journal()?;
         journal.is_open()?;
+        self.hook.at(Point::Begun);
         let steps = plan(&journal)?;
         if steps.is_empty() {
             return Ok(Done { raced: false });

@@ -5,6 +5,8 @@ use std::sync::Mutex;
 /// A place between two steps of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Point {
+    /// Layer 2 was asked, the intent is in the ledger, and nothing was looked at again yet.
+    Begun,
     /// The intent is in the journal.
     Recorded,
     /// The new content is in its slot.

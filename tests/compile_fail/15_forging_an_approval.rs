@@ -1,8 +1,8 @@
 //! An approval cannot be made up: the owner signs one to a question that waits.
 use clawnet_core::*;
 
-async fn approve(owner: &Owner, asked: &Question) {
-    let yes = Approval { digest: asked.digest, epoch: asked.epoch, expires: asked.expires, identity: asked.identity, ticket: asked.ticket, version: asked.version.clone() };
+async fn approve(owner: &Owner, asked: &Question, other: Approval) {
+    let yes = Approval { ticket: asked.ticket, ..other };
     drop((owner, asked, yes));
 }
 

@@ -2,7 +2,7 @@
 use clawnet_core::*;
 
 fn act_as(agent: &Agent, owner: OwnerId, identity: IdentityId) -> Caller {
-    drop((owner, identity));
+    _ = (owner, identity);
     Caller { owner, identity, agent: agent.caller().agent() }
 }
 

@@ -183,7 +183,8 @@ fn what_lapsed_can_be_answered_neither_way() {
         let ticket = asked(&bench, &agent, &operation);
         bench.set(TTL_MS);
         let owner = &bench.owner;
-        let late = if yes { block_on(owner.approve(ticket)) } else { block_on(owner.reject(ticket)) };
+        let late =
+            if yes { block_on(owner.approve(ticket)) } else { block_on(owner.reject(ticket)) };
         assert!(matches!(late, Err(OwnerError::Act(ActError::UnknownTicket(_)))), "{late:?}");
         assert_ne!(asked(&bench, &agent, &operation), ticket);
     }

@@ -16,7 +16,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use clawnet_core::{
-    ActError, Ability, AgentId, Denial, DenyCode, GrantId, IdentityId, Kernel, Layer, Limits,
+    Ability, ActError, AgentId, Denial, DenyCode, GrantId, IdentityId, Kernel, Layer, Limits,
     Operation, Overview, OwnerError, Question, Refusal, RuleId, TicketId,
 };
 use clawnet_tests::model::{
@@ -271,7 +271,9 @@ impl Pair {
             OwnerError::Act(ActError::Retired(_)) => Retired,
             OwnerError::Act(ActError::UnknownTicket(_)) if closed => Closed,
             OwnerError::Act(
-                ActError::UnknownIdentity(_) | ActError::UnknownGrant(_) | ActError::UnknownTicket(_),
+                ActError::UnknownIdentity(_)
+                | ActError::UnknownGrant(_)
+                | ActError::UnknownTicket(_),
             ) => Unknown,
             other => panic!("{other} where the model says {outcome:?}"),
         }

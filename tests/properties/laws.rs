@@ -140,7 +140,8 @@ fn an_agent_cannot_hand_on_more_than_it_has() {
 /// Law 8: subset and overlap of regions are exact.
 #[test]
 fn regions_include_and_overlap_exactly() {
-    let names = ["fs:/a", "fs:/a/b", "fs:/a/bc", "fs:/ab", "fs:/A", "fs:/a/b/c", "tool:a", "tool:a.b"];
+    let names =
+        ["fs:/a", "fs:/a/b", "fs:/a/bc", "fs:/ab", "fs:/A", "fs:/a/b/c", "tool:a", "tool:a.b"];
     let more = ["net:a", "net:b.a", "net:ba", "net:b.a:1", "env:a", "env:a/b", "fs:/"];
     let things: Vec<Resource> =
         names.iter().chain(&more).map(|text| text.parse().unwrap()).collect();
@@ -225,7 +226,8 @@ fn time_only_goes_on() {
         let operation = Probe::<OBSERVE>::on(Action::Read, "fs:/a/b");
         for now in 0..100 {
             bench.set(now);
-            let there = from.is_none_or(|from| from <= now) && until.is_none_or(|until| now < until);
+            let there =
+                from.is_none_or(|from| from <= now) && until.is_none_or(|until| now < until);
             let expect = if there { Verdict::Allow } else { Verdict::Deny };
             assert_eq!(agent.judge(&operation).verdict, expect, "at {now}");
             assert_eq!(block_on(agent.submit(&bench.probe, &operation)).is_ok(), there);

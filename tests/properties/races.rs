@@ -110,10 +110,9 @@ fn nothing_begins_after_a_revocation_returned() {
 fn check_order(bench: &Bench) {
     let records = block_on(bench.owner.records(1, usize::MAX)).unwrap();
     let ended = records.iter().position(|record| match &record.event {
-        Event::Act(signed) => matches!(
-            signed.act,
-            Act::Revoke { .. } | Act::Freeze { .. } | Act::Dismiss { .. }
-        ),
+        Event::Act(signed) => {
+            matches!(signed.act, Act::Revoke { .. } | Act::Freeze { .. } | Act::Dismiss { .. })
+        }
         _ => false,
     });
     let later = &records[ended.unwrap()..];

@@ -70,6 +70,7 @@ pub(crate) struct Opening {
     pub(crate) house: Vec<Box<dyn HousePolicy>>,
     pub(crate) clock: Box<dyn Clock>,
     pub(crate) whole: bool,
+    pub(crate) known: Option<Head>,
 }
 
 /// How much is read from the store at once.
@@ -83,7 +84,7 @@ impl Ledger {
         store: Arc<dyn Store>,
         opening: Opening,
     ) -> Result<(Self, Recovery), StoreError> {
-        let Opening { key, limits, house, clock, whole } = opening;
+        let Opening { key, limits, house, clock, whole, known } = opening;
         let owner = key.owner();
         let mut replay = Replay::new(key);
         if !whole {
@@ -95,6 +96,9 @@ impl Ledger {
         if damage.is_none() && found != replay.head {
             let what = format!("the store says it ends at record {}", found.sequence);
             damage = Some(Damage { sequence: replay.head.sequence + 1, what });
+        }
+        if let (None, Some(known)) = (&damage, known) {
+            damage = check_known(&*store, replay.head, (owner, known)).await?;
         }
         let recovery = Recovery {
             records: replay.head.sequence,
@@ -324,6 +328,26 @@ impl Replay {
             mandates: HashMap::new(),
         }
     }
+}
+
+/// Whether a ledger that ends at `head` still holds the record somebody else remembers.
+async fn check_known(
+    store: &dyn Store,
+    head: Head,
+    (owner, known): (OwnerId, Head),
+) -> Result<Option<Damage>, StoreError> {
+    if known == Head::EMPTY {
+        return Ok(None);
+    }
+    let broken = |sequence, what: &str| Ok(Some(Damage { sequence, what: what.into() }));
+    if known.sequence > head.sequence {
+        return broken(head.sequence + 1, "it was there before and is gone");
+    }
+    let frames = store.read(owner, known.sequence, 1).await?;
+    if frames.first().map(Head::after) == Some(known) {
+        return Ok(None);
+    }
+    broken(known.sequence, "it is not the one that is remembered")
 }
 
 /// Whether `frame` is what was appended behind `head`.

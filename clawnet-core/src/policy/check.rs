@@ -49,8 +49,11 @@ impl State {
                 if same { Ok(()) } else { Err(ActError::ApprovalMismatch) }
             }
             Act::Reject { ticket } => {
-                let asked = self.questions.get(ticket);
-                asked.map(drop).ok_or(ActError::UnknownTicket(*ticket))
+                let waits = self
+                    .questions
+                    .get(ticket)
+                    .is_some_and(|asked| !asked.granted && at < asked.question.expires);
+                if waits { Ok(()) } else { Err(ActError::UnknownTicket(*ticket)) }
             }
             Act::Bind { agent, identity, name, runtime } => {
                 self.known(*identity)?;
@@ -115,13 +118,17 @@ impl State {
         if self.grants.contains_key(&grant) { Err(ActError::Taken) } else { Ok(()) }
     }
 
-    /// An identity of this ledger that is not retired.
+    /// An identity of this ledger that is not retired, nor stands beneath one that is.
     fn known(&self, identity: IdentityId) -> Result<(), ActError> {
-        match self.identities.get(&identity).map(|state| state.standing) {
-            None => Err(ActError::UnknownIdentity(identity)),
-            Some(Standing::Retired { .. }) => Err(ActError::Retired(identity)),
-            Some(Standing::Live | Standing::Frozen) => Ok(()),
+        let chain = self.chain(identity);
+        if chain.is_empty() {
+            return Err(ActError::UnknownIdentity(identity));
         }
+        let retired = |id: &&IdentityId| {
+            let standing = self.identities.get(*id).map(|state| state.standing);
+            matches!(standing, Some(Standing::Retired { .. }))
+        };
+        chain.iter().find(retired).map_or(Ok(()), |id| Err(ActError::Retired(*id)))
     }
 }
 

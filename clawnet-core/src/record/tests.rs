@@ -81,7 +81,7 @@ fn acts() -> Vec<Act> {
 
 fn denial() -> Denial {
     let near_miss = NearMiss {
-        asked: Action::Read,
+        actions: Action::Read.into(),
         differs: vec![Difference::Resource { component: 2 }, Difference::Window],
         effect: Verdict::Ask,
         region: region(),

@@ -214,7 +214,7 @@ impl Held {
             differs.push(Difference::Budget);
         }
         NearMiss {
-            asked: demand.action,
+            actions: self.rule.actions(),
             differs,
             effect: self.rule.effect(),
             region: self.rule.region().clone(),

@@ -181,7 +181,7 @@ fn a_save_right_before_the_exchange_and_a_crash_after_it_is_a_race() {
 fn what_fits_nothing_is_left_for_the_owner() {
     let mut world = prepared(None);
     let work = world.folder("work");
-    die_at(&world, 3, move || {
+    die_at(&world, 4, move || {
         // After the exchange: what was displaced is gone from the store, by another's hand.
         work.write("old", "mine").unwrap();
     });

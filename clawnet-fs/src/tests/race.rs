@@ -92,6 +92,17 @@ fn a_save_in_between_is_kept_and_said() {
 }
 
 #[test]
+fn a_save_after_layer_two_was_asked_is_not_what_was_allowed() {
+    let world = World::new();
+    world.work.write("file", "one").unwrap();
+    at(&world, Point::Begun, save);
+    assert_eq!(word(&world.write("/work/file", "two")), "failed conflict");
+    at(&world, Point::Begun, |work| work.write("file", "again").unwrap());
+    assert_eq!(world.code(&Delete::new(path("/work/file"))), "failed conflict");
+    assert_eq!(world.work.read("file").unwrap(), b"again");
+}
+
+#[test]
 fn a_save_in_between_wins_against_a_condition() {
     let world = World::new();
     world.work.write("file", "one").unwrap();
