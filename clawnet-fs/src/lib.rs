@@ -41,23 +41,23 @@
 //!
 //! # Two walls
 //!
-//! 1. **The list.** A path is split here a second time, by code that is not the kernel's, and has to
-//!    begin with a declared folder by whole components. Names of keys and secrets are refused
+//! 1. **The list.** A path is split here a second time, by code that is not the kernel's, and has
+//!    to begin with a declared folder by whole components. Names of keys and secrets are refused
 //!    before they exist, in any case and in look-alike letters. A folder may be read-only.
 //! 2. **The operating system.** What is left of the path is resolved by one `openat2` beneath the
 //!    folder's handle, through no link, onto no other mount. What that opened is looked at, not
 //!    looked up again: content is a regular file with exactly one name. A system without `openat2`
 //!    is [`FsError::Unsupported`]; there is no weaker way in.
 //!
-//! Layer 1 stuck on "allow" moves no byte outside the folders; layer 2 stuck on "allow" runs nothing
-//! outside the scope. *Assumes* a local Linux file system, and that the owner's own processes do
-//! not work against the owner.
+//! Layer 1 stuck on "allow" moves no byte outside the folders; layer 2 stuck on "allow" runs
+//! nothing outside the scope. *Assumes* a local Linux file system, and that the owner's own
+//! processes do not work against the owner.
 //!
 //! # How a change is made
 //!
 //! ```text
 //!            the owner's folder            the node's store        the node's journal
-//!  intent                                                          INTENT: path, slot, before, after
+//!  intent                                                          INTENT, with both images
 //!  fill                                    slot = new content
 //!  confirm   is the directory still there? is anything revoked?
 //!  trade     path = new content  <======>  slot = old file         one rename, no window
@@ -65,37 +65,38 @@
 //!  record                                  slot = the backup       COMMIT
 //! ```
 //!
-//! A delete is the trade with nothing to come, a new file or directory the trade with nothing to go,
-//! an undo the same trades backwards. So the old file is never copied and cannot be lost, not even
-//! one that a person saves in the last moment: it is what comes out of the exchange. Then the write
-//! either keeps it and says `raced`, or, if it had a condition, trades back and says `conflict`.
+//! A delete is the trade with nothing to come, a new file or directory the trade with nothing to
+//! go, an undo the same trades backwards. So the old file is never copied and cannot be lost, not
+//! even one that a person saves in the last moment: it is what comes out of the exchange. Then the
+//! write either keeps it and says `raced`, or, if it had a condition, trades back and says
+//! `conflict`.
 //!
-//! The new content is made in the store, so nobody meets it half written; the intent names it first,
-//! so that a crash at any point is finished or taken back when the node is opened again: see
-//! [`Recovered`]. Records are chained; a torn last one is dropped and reported, a broken chain makes
-//! the node read-only, and a journal that cannot be written ends everything, reads included.
+//! The new content is made in the store, so nobody meets it half written; the intent names it
+//! first, so that a crash at any point is finished or taken back when the node is opened again:
+//! see [`Recovered`]. Records are chained; a torn last one is dropped and reported, a broken chain
+//! makes the node read-only, and a journal that cannot be written ends everything, reads included.
 //!
 //! # What it refuses
 //!
 //! Links, special files, files with a second name, other mounts, file systems on a network, names
-//! that cannot be shown as they are, sizes and counts over a limit (nothing is clamped), changes to a
-//! declared folder itself, changes where nothing can be kept, and a second node over one store.
-//! [`FsError::code`] is the word for each.
+//! that cannot be shown as they are, sizes and counts over a limit (nothing is clamped), changes
+//! to a declared folder itself, changes where nothing can be kept, and a second node over one
+//! store. [`FsError::code`] is the word for each.
 //!
 //! # Not yet, and not promised
 //!
 //! - Moving, copying, appending, renaming, searching; rollback of many changes; nodes on other
-//!   machines; pruning the store. Deleting a directory that holds something waits until an operation
-//!   can ask layer 1 about everything beneath a path, and listings are filtered entry by entry by
-//!   layer 2 only: each [`Entry`] carries the path that layer 1 would judge.
-//! - A folder that is *replaced* under its path is not noticed: the handle stays with the folder that
-//!   was declared. One that is removed is.
-//! - A person who overwrites a file in place while an agent replaces it writes into the backup. That
-//!   is noticed when it is undone ([`FsError::Tampered`]), and the bytes are in the store.
-//! - The journal's end can be cut off by whoever may write the node's directory; the kernel's ledger
-//!   then knows of more than the journal.
-//! - With [`Durability::ProcessSafe`], a power cut can empty a new file or lose the journal's end. What
-//!   was displaced is in the store either way.
+//!   machines; pruning the store. Deleting a directory that holds something waits until an
+//!   operation can ask layer 1 about everything beneath a path, and listings are filtered entry by
+//!   entry by layer 2 only: each [`Entry`] carries the path that layer 1 would judge.
+//! - A folder that is *replaced* under its path is not noticed: the handle stays with the folder
+//!   that was declared. One that is removed is.
+//! - A person who overwrites a file in place while an agent replaces it writes into the backup.
+//!   That is noticed when it is undone ([`FsError::Tampered`]), and the bytes are in the store.
+//! - The journal's end can be cut off by whoever may write the node's directory; the kernel's
+//!   ledger then knows of more than the journal.
+//! - With [`Durability::ProcessSafe`], a power cut can empty a new file or lose the journal's end.
+//!   What was displaced is in the store either way.
 
 mod refusal;
 mod path;

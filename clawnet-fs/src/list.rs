@@ -21,8 +21,8 @@ use crate::{
 ///
 /// **Promises** that it sorts first and cuts after, so that the newest ten are the newest ten, and
 /// says when there is more. **Refuses** limits beyond its own. Entries that layer 2 protects are
-/// absent and not counted. Layer 1 judges the directory, not yet every entry: each entry carries its
-/// [`FsPath`], so that a kernel which can judge outputs can leave out what a rule denies.
+/// absent and not counted. Layer 1 judges the directory, not yet every entry: each entry carries
+/// its [`FsPath`], so that a kernel which can judge outputs can leave out what a rule denies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

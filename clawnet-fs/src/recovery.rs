@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | nothing, or part of the new content | what it held | nothing happened: clear up, ABORT |
 //! | what the path held | the new content | it happened: COMMIT |
-//! | something else, a person's | the new content | it happened, and they were first: COMMIT, raced |
+//! | something else, a person's | the new content | it happened, they were first: COMMIT, raced |
 //! | nothing | what was to be placed | it happened: COMMIT |
 //! | what was to be taken | nothing, or something new | it happened: COMMIT |
 //! | anything else | anything else | touch nothing, keep everything: CONFLICT |
@@ -205,8 +205,8 @@ fn at_path(engine: Engine<'_>, step: &Step) -> Result<Option<Image>, FsError> {
     }
 }
 
-/// What is there, with its digest if it is as long as what the step was to write: after a crash that
-/// is worth reading all of it.
+/// What is there, with its digest if it is as long as what the step was to write: after a crash
+/// that is worth reading all of it.
 fn seen(at: BorrowedFd<'_>, name: &str, step: &Step) -> Result<Option<Image>, FsError> {
     match Image::open(at, name) {
         Ok((file, mut image)) => {

@@ -1,7 +1,7 @@
 //! What must hold on real threads: budgets (law 11), revocation (law 12), and a yes spent once.
 use std::{
     sync::{
-        Barrier,
+        Barrier, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
@@ -11,7 +11,7 @@ use std::{
 use clawnet_core::*;
 use futures::executor::block_on;
 
-use super::bench::{Bench, CHANGE, OBSERVE, Probe};
+use super::bench::{Bench, CHANGE, OBSERVE, Probe, key};
 
 fn rule(effect: Verdict) -> Rule {
     Rule::new(effect, [Action::Read, Action::Write], Region::subtree("fs:/a").unwrap())
@@ -146,5 +146,82 @@ fn a_yes_is_spent_once_by_eight_threads() {
         assert_eq!(ran.load(Ordering::SeqCst), 1, "round {round}");
         assert_eq!(bench.probe.endpoint().performed(), 1);
         assert_eq!(bench.owner.inbox().len(), 1, "the others asked one question");
+    }
+}
+
+/// What ends an authority.
+#[derive(Debug, Clone, Copy)]
+enum Ends {
+    Revocation,
+    Freeze,
+    FreezeOfAll,
+    Dismissal,
+    Deny,
+}
+
+/// An endpoint at which the owner changes their mind while layer 2 is asked: after the decision,
+/// before the intent.
+struct Meddles {
+    owner: Owner,
+    grant: GrantId,
+    agent: AgentId,
+    ends: Mutex<Option<Ends>>,
+    performed: AtomicU64,
+}
+
+impl Endpoint<Probe<CHANGE>> for Meddles {
+    fn admit(&self, _: &Probe<CHANGE>, caller: &Caller) -> Result<Admission, Denial> {
+        let owner = &self.owner;
+        match self.ends.lock().unwrap().take() {
+            None => Ok(()),
+            Some(Ends::Revocation) => block_on(owner.revoke(self.grant)),
+            Some(Ends::Freeze) => block_on(owner.freeze(caller.identity())),
+            Some(Ends::FreezeOfAll) => block_on(owner.freeze_all()),
+            Some(Ends::Dismissal) => block_on(owner.dismiss(self.agent)),
+            Some(Ends::Deny) => {
+                let deny = Grant::new().rule(rule(Verdict::Deny));
+                block_on(owner.grant(caller.identity(), deny)).map(drop)
+            }
+        }
+        .unwrap();
+        Ok(Admission::unversioned())
+    }
+
+    async fn perform(&self, task: Authorized<'_, Probe<CHANGE>>) -> Result<u64, Fault> {
+        self.performed.fetch_add(1, Ordering::SeqCst);
+        Ok(task.intent())
+    }
+}
+
+/// Rule 2 of the path, without a race: what was decided on is no longer so, and is judged again.
+#[test]
+fn what_changes_while_layer_2_is_asked_is_judged_again() {
+    for ends in [Ends::Revocation, Ends::Freeze, Ends::FreezeOfAll, Ends::Dismissal, Ends::Deny] {
+        for effect in [Verdict::Allow, Verdict::Ask] {
+            let bench = Bench::new();
+            let (identity, agent) = bench.identity("work", None);
+            let grant = bench.grant(identity, Grant::new().rule(rule(effect)));
+            let meddles = Meddles {
+                owner: bench.kernel.owner(key()).unwrap(),
+                grant,
+                agent: agent.caller().agent(),
+                ends: Mutex::default(),
+                performed: AtomicU64::new(0),
+            };
+            let desk = bench.kernel.mount("desk", meddles);
+            let operation = Probe::<CHANGE>::on(Action::Write, "fs:/a/b");
+            if effect == Verdict::Ask {
+                let asked = block_on(agent.submit(&desk, &operation));
+                let Err(Refusal::Escalated(ticket)) = asked else { panic!("{asked:?}") };
+                block_on(bench.owner.approve(ticket.id)).unwrap();
+            }
+            *desk.endpoint().ends.lock().unwrap() = Some(ends);
+            let result = block_on(agent.submit(&desk, &operation));
+            assert!(matches!(result, Err(Refusal::Denied(_))), "{ends:?}, {effect}: {result:?}");
+            assert_eq!(desk.endpoint().performed.load(Ordering::SeqCst), 0);
+            assert!(bench.owner.inbox().is_empty(), "{ends:?}: nobody is asked");
+            let records = block_on(bench.owner.records(1, usize::MAX)).unwrap();
+            assert!(!records.iter().any(|record| matches!(record.event, Event::Intent(_))));
+        }
     }
 }

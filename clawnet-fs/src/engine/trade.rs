@@ -70,7 +70,7 @@ impl Engine<'_> {
                 if self.trade(pin, &back).is_err() || self.slot_holds(step, ours.ino) {
                     return GivenBack::Whole;
                 }
-                // Somebody saved over what was placed: theirs goes back, ours is gone by their hand.
+                // Somebody saved over what was placed: theirs goes back, ours is gone by them.
                 self.trade(pin, step).map_or(GivenBack::Kept, |()| GivenBack::Whole)
             }
             _ => self.trade(pin, &back).map_or(GivenBack::Kept, |()| GivenBack::Whole),

@@ -112,9 +112,16 @@ fn the_store_is_outside_every_folder() {
 #[test]
 fn a_folder_on_another_mount_does_not_change() {
     let world = World::new();
-    let Ok(other) = Dir::open_ambient_dir("/dev/shm", ambient_authority()) else { return };
-    let Ok(other) = tempfile::tempdir_in("/dev/shm").map(|dir| (other, dir)) else { return };
-    let folder = Dir::open_ambient_dir(other.1.path(), ambient_authority()).unwrap();
+    let Ok(other) = tempfile::tempdir_in("/dev/shm") else {
+        println!("SKIPPED: there is no second mount here");
+        return;
+    };
+    let folder = Dir::open_ambient_dir(other.path(), ambient_authority()).unwrap();
+    let mount = |dir: &Dir| handle::look(std::os::fd::AsFd::as_fd(dir), ".").unwrap().mount;
+    if mount(&folder) == mount(&world.work) {
+        println!("SKIPPED: there is no second mount here");
+        return;
+    }
     folder.write("file", "text").unwrap();
     let folders = Folders::new().read_write("/far", folder).unwrap();
     let node = Node::open(folders, world.folder("outside"), Durability::ProcessSafe).unwrap();
