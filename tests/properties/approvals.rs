@@ -68,7 +68,8 @@ fn asked<const EFFECT: u8>(bench: &Bench, agent: &Agent, operation: &Probe<EFFEC
 
 #[test]
 fn any_other_operation_needs_its_own_yes() {
-    let variants: [(&str, fn(&mut Probe<CHANGE>)); 6] = [
+    type Change = fn(&mut Probe<CHANGE>);
+    let variants: [(&str, Change); 6] = [
         ("another action", |probe| probe.demands[0].0 = Action::Read),
         ("another resource", |probe| probe.demands[0].1 = "fs:/a/c".parse().unwrap()),
         ("one demand more", |probe| probe.demands.push(probe.demands[0].clone())),
@@ -157,19 +158,30 @@ fn a_yes_is_spent_by_one_operation() {
     assert!(matches!(twice, Err(OwnerError::Act(ActError::UnknownTicket(_)))), "{twice:?}");
 }
 
+/// A no is a no to every later time it is asked; a yes that was given can be neither given again nor
+/// turned into a no.
 #[test]
-fn a_no_is_remembered_and_takes_back_an_unused_yes() {
-    let approved = Approved::new();
-    block_on(approved.bench.owner.reject(approved.ticket)).unwrap();
+fn a_question_is_answered_once_and_a_no_is_remembered() {
+    let bench = Bench::new();
+    let (identity, agent) = bench.identity("work", None);
+    bench.grant(identity, ask());
+    let operation = Probe::<CHANGE>::on(Action::Write, "fs:/a/b");
+    let ticket = asked(&bench, &agent, &operation);
+    block_on(bench.owner.reject(ticket)).unwrap();
     for _ in 0..2 {
-        match block_on(approved.agent.submit(&approved.bench.probe, &approved.operation)) {
+        match block_on(agent.submit(&bench.probe, &operation)) {
             Err(Refusal::Denied(denial)) => assert_eq!(denial.code, DenyCode::Rejected),
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(approved.bench.probe.endpoint().performed(), 0);
-    let late = block_on(approved.bench.owner.approve(approved.ticket));
-    assert!(matches!(late, Err(OwnerError::Act(ActError::UnknownTicket(_)))), "{late:?}");
+    assert_eq!(bench.probe.endpoint().performed(), 0);
+    let approved = Approved::new();
+    for (bench, ticket) in [(&bench, ticket), (&approved.bench, approved.ticket)] {
+        for late in [block_on(bench.owner.approve(ticket)), block_on(bench.owner.reject(ticket))] {
+            assert!(matches!(late, Err(OwnerError::Act(ActError::UnknownTicket(_)))), "{late:?}");
+        }
+    }
+    approved.check_good("after an answer too many");
 }
 
 /// Silence is a no to be asked again about, not one to be remembered.

@@ -5,8 +5,6 @@
 //! Where the two words differ on purpose, the harness says so and the model is asked the question
 //! it can answer:
 //! - the kernel refuses to let go on what is not frozen, where the model counts it as a change;
-//! - the kernel lets the owner take back a yes that was not used, by a no; the model has no word
-//!   for it, and `approvals` tests it;
 //! - names are labels to the kernel and keys to the model, and identities stand four deep at most;
 //! - a retired identity's grants are gone from the kernel, and still there to be revoked in the
 //!   model; what the owner decides about those beneath it is refused by the model and without
@@ -146,13 +144,10 @@ impl Pair {
                 }
                 frozen.then(|| command.clone())
             }
-            Command::Reject { ticket, .. } => {
-                let state = self.world.tickets.get(ticket).map(|ticket| ticket.state);
-                (state != Some(TicketState::Granted)).then(|| command.clone())
-            }
             Command::Freeze { .. }
             | Command::Retire { .. }
             | Command::Approve { .. }
+            | Command::Reject { .. }
             | Command::Tick { .. }
             | Command::WallJump { .. }
             | Command::Crash
@@ -208,7 +203,7 @@ impl Pair {
         }
         match self.decide(command, before) {
             Ok(()) => Came::Done,
-            Err(error) => Came::Denied(self.why(&error, outcome)),
+            Err(error) => Came::Denied(why(&error, outcome)),
         }
     }
 
@@ -259,24 +254,6 @@ impl Pair {
             | Command::Restart => unreachable!("{command:?} is not the owner's"),
         }
         Ok(())
-    }
-
-    /// The model's word for the kernel's. Where the kernel has one for two of the model's, it is
-    /// the one expected.
-    fn why(&self, error: &OwnerError, outcome: &Outcome) -> command::Denial {
-        use command::Denial::{Closed, NotOwner, Retired, Unknown};
-        let closed = *outcome == Outcome::Denied(Closed);
-        match error {
-            OwnerError::ForeignKey => NotOwner,
-            OwnerError::Act(ActError::Retired(_)) => Retired,
-            OwnerError::Act(ActError::UnknownTicket(_)) if closed => Closed,
-            OwnerError::Act(
-                ActError::UnknownIdentity(_)
-                | ActError::UnknownGrant(_)
-                | ActError::UnknownTicket(_),
-            ) => Unknown,
-            other => panic!("{other} where the model says {outcome:?}"),
-        }
     }
 
     fn act(&mut self, act: &Act, outcome: &Outcome) -> Came {
@@ -461,6 +438,25 @@ fn nowhere<T: std::str::FromStr>(prefix: &str, number: u32) -> T {
     (8..=64).find_map(of).unwrap()
 }
 
+/// The model's word for the kernel's. Where the kernel has one for two of the model's, it is the
+/// one expected.
+fn why(error: &OwnerError, outcome: &Outcome) -> command::Denial {
+    use command::Denial::{Closed, NotOwner, Retired, Unknown};
+    match error {
+        OwnerError::Act(ActError::Retired(_)) => Retired,
+        OwnerError::Act(ActError::UnknownTicket(_)) if *outcome == Outcome::Denied(Closed) => {
+            Closed
+        }
+        OwnerError::Act(
+            ActError::UnknownIdentity(_) | ActError::UnknownGrant(_) | ActError::UnknownTicket(_),
+        ) => Unknown,
+        OwnerError::ForeignKey => NotOwner,
+        OwnerError::Act(_) | OwnerError::Signer(_) | OwnerError::Store(_) | _ => {
+            panic!("{error} where the model says {outcome:?}")
+        }
+    }
+}
+
 /// Who is not the owner has no handle to decide with.
 fn by_owner(bench: &Bench, by: Party) -> Result<(), OwnerError> {
     match by {
@@ -471,6 +467,7 @@ fn by_owner(bench: &Bench, by: Party) -> Result<(), OwnerError> {
 
 #[test]
 fn the_kernel_does_what_the_model_does() {
+    use command::Denial::{Endpoint, Fatigue, Fault, Frozen, Refused, Retired, Scope, Unknown};
     const STORIES: u64 = 600;
     let (mut tally, mut skipped) = (Tally::default(), 0);
     for seed in 0..STORIES {
@@ -491,9 +488,9 @@ fn the_kernel_does_what_the_model_does() {
                 }
             }
         }
-        let acts = story.into_iter().filter_map(|command| match command {
-            Command::Act(act) => Some(act),
-            _ => None,
+        let acts = story.into_iter().filter_map(|command| {
+            let Command::Act(act) = command else { return None };
+            Some(act)
         });
         pair.check_replay(&acts.collect::<Vec<_>>());
     }
@@ -503,7 +500,6 @@ fn the_kernel_does_what_the_model_does() {
     let ran = tally.of(("act", Came::Ran));
     let acts = tally.0.iter().filter(|(what, _)| what.starts_with("(\"act\""));
     assert!(ran * 6 > acts.map(|(_, count)| count).sum::<u64>(), "too little runs");
-    use command::Denial::{Endpoint, Fatigue, Fault, Frozen, Refused, Retired, Scope, Unknown};
     for why in [Endpoint, Fatigue, Fault, Frozen, Refused, Retired, Scope, Unknown] {
         assert!(tally.of(("act", Came::Denied(why))) >= 20, "acts are hardly denied by {why:?}");
     }

@@ -3,8 +3,8 @@
 //! it later.
 //!
 //! What no chain can show is said by tests too: that its end was cut off while nobody held it open,
-//! and that what the owner did not sign was rewritten with everything after it. Both need a head that
-//! was kept somewhere else.
+//! and that what the owner did not sign was rewritten with everything after it. Both are found by a
+//! kernel that is told which head to find.
 use std::{
     future::Future,
     sync::{Arc, Mutex},
@@ -98,6 +98,12 @@ fn day() -> (Vec<Frame>, AgentId) {
 
 fn open(store: &Arc<Tampered>) -> Kernel {
     let governing = Kernel::governing(Signer::public_key(&key()));
+    block_on(governing.open_shared(store.clone(), ManualClock::default())).unwrap()
+}
+
+/// Opens it with a head in mind that was kept elsewhere.
+fn open_remembering(store: &Arc<Tampered>, head: Head) -> Kernel {
+    let governing = Kernel::governing(Signer::public_key(&key())).remembering(head);
     block_on(governing.open_shared(store.clone(), ManualClock::default())).unwrap()
 }
 
@@ -221,9 +227,27 @@ fn a_cut_is_found_by_who_knows_the_head_and_by_nobody_else() {
         // Nobody held it open: what is left is a ledger. Only the head, kept elsewhere, tells.
         let cut = &frames[..left];
         assert_eq!(found_on_opening(cut, agent), None, "cut after {left}");
-        let kernel = open(&Tampered::of(cut));
-        assert_ne!(kernel.head(), head, "cut after {left}");
+        let kernel = open_remembering(&Tampered::of(cut), head);
+        assert_eq!(kernel.damage().map(|damage| damage.sequence), expect, "cut after {left}");
     }
+}
+
+/// What the owner did not sign can be rewritten with everything after it: the chain is whole again,
+/// and only a head that was kept elsewhere tells.
+#[test]
+fn a_rewritten_end_is_found_by_who_remembers_the_head() {
+    let (frames, agent) = day();
+    let head = Head::after(frames.last().unwrap());
+    let text = |frame: &Frame| String::from_utf8(frame.payload.to_vec()).unwrap();
+    let mut forged = frames.clone();
+    for frame in &mut forged {
+        frame.payload = text(frame).replace("plan.md", "plot.md").into_bytes().into();
+    }
+    assert_ne!(forged, frames);
+    rechain(&mut forged, Signer::public_key(&key()).owner());
+    assert_eq!(found_on_opening(&forged, agent), None);
+    assert!(open_remembering(&Tampered::of(&forged), head).damage().is_some());
+    assert!(open_remembering(&Tampered::of(&frames), head).damage().is_none());
 }
 
 /// The repeat of the last record is one too many.
@@ -259,7 +283,9 @@ fn rechain(frames: &mut [Frame], owner: OwnerId) {
 fn the_chain_is_what_the_format_says() {
     let (frames, _) = day();
     let mut again = frames.clone();
-    again.iter_mut().for_each(|frame| frame.hash = Digest::ZERO);
+    for frame in &mut again {
+        frame.hash = Digest::ZERO;
+    }
     rechain(&mut again, Signer::public_key(&key()).owner());
     assert_eq!(again, frames);
 }

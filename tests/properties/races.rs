@@ -9,7 +9,7 @@ use std::{
 };
 
 use clawnet_core::*;
-use futures::executor::block_on;
+use futures::{FutureExt as _, executor::block_on};
 
 use super::bench::{Bench, CHANGE, OBSERVE, Probe, key};
 
@@ -109,12 +109,11 @@ fn nothing_begins_after_a_revocation_returned() {
 /// In the ledger, no intent follows the act that ended its authority.
 fn check_order(bench: &Bench) {
     let records = block_on(bench.owner.records(1, usize::MAX)).unwrap();
-    let ended = records.iter().position(|record| match &record.event {
-        Event::Act(signed) => {
-            matches!(signed.act, Act::Revoke { .. } | Act::Freeze { .. } | Act::Dismiss { .. })
-        }
-        _ => false,
-    });
+    let ends =
+        |act: &Act| matches!(act, Act::Revoke { .. } | Act::Freeze { .. } | Act::Dismiss { .. });
+    let ended = records
+        .iter()
+        .position(|record| matches!(&record.event, Event::Act(signed) if ends(&signed.act)));
     let later = &records[ended.unwrap()..];
     assert!(!later.iter().any(|record| matches!(record.event, Event::Intent(_))));
 }
@@ -172,18 +171,19 @@ struct Meddles {
 impl Endpoint<Probe<CHANGE>> for Meddles {
     fn admit(&self, _: &Probe<CHANGE>, caller: &Caller) -> Result<Admission, Denial> {
         let owner = &self.owner;
-        match self.ends.lock().unwrap().take() {
-            None => Ok(()),
-            Some(Ends::Revocation) => block_on(owner.revoke(self.grant)),
-            Some(Ends::Freeze) => block_on(owner.freeze(caller.identity())),
-            Some(Ends::FreezeOfAll) => block_on(owner.freeze_all()),
-            Some(Ends::Dismissal) => block_on(owner.dismiss(self.agent)),
+        let identity = caller.identity();
+        let changed = match self.ends.lock().unwrap().take() {
+            None => return Ok(Admission::unversioned()),
+            Some(Ends::Revocation) => owner.revoke(self.grant).now_or_never(),
+            Some(Ends::Freeze) => owner.freeze(identity).now_or_never(),
+            Some(Ends::FreezeOfAll) => owner.freeze_all().now_or_never(),
+            Some(Ends::Dismissal) => owner.dismiss(self.agent).now_or_never(),
             Some(Ends::Deny) => {
                 let deny = Grant::new().rule(rule(Verdict::Deny));
-                block_on(owner.grant(caller.identity(), deny)).map(drop)
+                owner.grant(identity, deny).now_or_never().map(|granted| granted.map(drop))
             }
-        }
-        .unwrap();
+        };
+        changed.unwrap().unwrap();
         Ok(Admission::unversioned())
     }
 
@@ -217,7 +217,15 @@ fn what_changes_while_layer_2_is_asked_is_judged_again() {
             }
             *desk.endpoint().ends.lock().unwrap() = Some(ends);
             let result = block_on(agent.submit(&desk, &operation));
-            assert!(matches!(result, Err(Refusal::Denied(_))), "{ends:?}, {effect}: {result:?}");
+            let Err(Refusal::Denied(denial)) = result else { panic!("{ends:?}: {result:?}") };
+            let expect = match ends {
+                Ends::Revocation => DenyCode::NoGrant,
+                Ends::Freeze => DenyCode::Frozen,
+                Ends::FreezeOfAll => DenyCode::KernelFrozen,
+                Ends::Dismissal => DenyCode::Foreign,
+                Ends::Deny => DenyCode::ExplicitDeny,
+            };
+            assert_eq!(denial.code, expect, "{ends:?}, {effect}");
             assert_eq!(desk.endpoint().performed.load(Ordering::SeqCst), 0);
             assert!(bench.owner.inbox().is_empty(), "{ends:?}: nobody is asked");
             let records = block_on(bench.owner.records(1, usize::MAX)).unwrap();

@@ -72,7 +72,15 @@ pub(super) struct DirDisk {
     tail: Mutex<Option<(String, Arc<File>)>>,
     /// Handles for reading, at most [`DirDisk::HANDLES_MAX`].
     handles: Mutex<HashMap<String, Arc<File>>>,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for DirDisk {
+    /// Unlocks by name: a process that is being started at this moment still shares the handle, and
+    /// closing ours alone would leave the folder locked until it is not.
+    fn drop(&mut self) {
+        drop(self.lock.unlock());
+    }
 }
 
 impl DirDisk {
@@ -95,7 +103,7 @@ impl DirDisk {
             staged: AtomicU64::new(0),
             tail: Mutex::default(),
             handles: Mutex::default(),
-            _lock: lock,
+            lock,
         };
         disk.prepare(fresh).map_err(failed)?;
         Ok(disk)
