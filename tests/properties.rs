@@ -6,6 +6,7 @@
 mod approvals;
 mod bench;
 mod commands;
+mod durability;
 mod laws;
 mod ledger;
 mod races;

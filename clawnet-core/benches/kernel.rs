@@ -201,7 +201,7 @@ impl Bench {
         let signer = SoftwareKey::from_secret(&key);
         let clock = ManualClock::at(Timestamp::from_millis(1_795_000_000_000));
         let kernel = block_on(Kernel::governing(signer.public_key()).open(store, clock)).unwrap();
-        let owner = kernel.owner(signer).unwrap();
+        let owner = block_on(kernel.owner(signer)).unwrap();
         Self { kernel, owner, key }
     }
 

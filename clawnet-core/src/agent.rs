@@ -45,7 +45,11 @@ impl Agent {
         O: Operation,
         E: Endpoint<O>,
     {
-        submit(&self.seat, at, operation).await
+        let result = submit(&self.seat, at, operation).await;
+        // A state that cannot be kept is no fault of this operation: what it did is recorded, and a
+        // ledger that failed says so to the next one.
+        drop(self.seat.ledger.checkpoint_if_due().await);
+        result
     }
 
     /// What layer 1 would say to this now, to decide whether to offer it. It is recorded nowhere
@@ -57,7 +61,14 @@ impl Agent {
     /// The same for what an operation would touch.
     pub fn judge_demands(&self, demands: &Demands<'_>) -> Judgement {
         match Bound::prove(&self.seat) {
-            Ok(bound) => bound.scope().judge(demands, self.seat.ledger.now()),
+            Ok(bound) => {
+                let mut judgement = bound.scope().judge(demands, self.seat.ledger.now());
+                // Rules of grantors further up are none of the agent's business.
+                if bound.scope().mandates.len() > 1 {
+                    judgement.rules.clear();
+                }
+                judgement
+            }
             Err(Unbound::Denied(denial)) => Judgement::barred(denial.code),
             Err(Unbound::Ledger(_)) => Judgement::barred(DenyCode::Unsettled),
         }
@@ -118,14 +129,15 @@ impl Endpoint<Delegate> for Office<'_> {
         if inner.state.chain(caller.identity()).len() >= DEPTH_MAX {
             return Err(Denial::of(Layer::Endpoint, DenyCode::DelegationDepth));
         }
-        match inner.state.check(&self.event(operation, 0), now.max(inner.state.at)) {
+        let actor = Actor::Agent { agent: caller.agent(), identity: caller.identity() };
+        let about = (now.max(inner.state.at), actor);
+        match inner.state.check(about, &self.event(operation, 0)) {
             Ok(()) => Ok(Admission::unversioned()),
             Err(error) => Err(Denial::by_endpoint("delegation", error.to_string())),
         }
     }
 
     async fn perform(&self, task: Authorized<'_, Delegate>) -> Result<IdentityId, Fault> {
-        task.confirm()?;
         let event = self.event(task.operation(), task.intent());
         let Event::Delegated { identity, .. } = event else {
             return Err(Fault::new("delegation", "made no identity"));
@@ -136,6 +148,10 @@ impl Endpoint<Delegate> for Office<'_> {
         let commit = {
             let failed = |error: &dyn fmt::Display| Fault::new("ledger", error.to_string());
             let mut inner = ledger.lock().map_err(|error| failed(&error))?;
+            // Under the same lock as the append: no delegation follows a change of policy.
+            if inner.state.epoch(caller.identity()) != task.epoch() {
+                return Err(Fault::new("revoked", "the policy changed before the effect"));
+            }
             let appended = ledger.append(&mut inner, (actor, &event), Durability::Durable);
             appended.map_err(|error| failed(&error))?.commit
         };

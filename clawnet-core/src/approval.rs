@@ -130,6 +130,8 @@ pub struct Question {
     pub identity: IdentityId,
     /// The operation's kind.
     pub kind: String,
+    /// The endpoint's name.
+    pub mount: String,
     /// What the identity is called.
     pub name: String,
     /// The operation itself.
@@ -149,7 +151,9 @@ impl Question {
     #[must_use]
     pub fn render(&self) -> String {
         let name = self.name.escape_debug();
-        let mut text = format!("`{name}` ({}) asks for {}\n", self.identity, self.kind);
+        let mount = self.mount.escape_debug();
+        let mut text = format!("`{name}` ({}) asks for {}", self.identity, self.kind);
+        _ = writeln!(text, " at `{mount}`");
         match serde_json::from_str(self.operation.as_str()) {
             Ok(serde_json::Value::Object(fields)) => {
                 for (name, value) in fields {
@@ -203,13 +207,14 @@ pub struct Approval {
 
 fn render_field(text: &mut String, name: &str, value: &serde_json::Value) {
     let name: String = name.chars().flat_map(char::escape_default).collect();
-    _ = if let serde_json::Value::String(word) = value {
-        // Printable text stays readable; controls, quotes and invisible marks are escaped.
-        let shown: String = word.chars().flat_map(char::escape_debug).collect();
-        writeln!(text, "  {name}: \"{shown}\"")
-    } else {
-        writeln!(text, "  {name}: {value}")
-    };
+    // Printable text stays readable; controls and invisible marks are escaped. Quotes and
+    // backslashes are escaped already, by JSON.
+    let shown: String = value.to_string().chars().map(visible).collect();
+    _ = writeln!(text, "  {name}: {shown}");
+}
+
+fn visible(c: char) -> String {
+    if matches!(c, '"' | '\\' | '\'') { c.into() } else { c.escape_debug().collect() }
 }
 
 #[cfg(test)]
@@ -218,7 +223,7 @@ mod tests {
 
     #[test]
     fn no_value_can_pass_for_another_line() {
-        let forged = r#"{"path":"fs:/a","note":"x\n  path: \"fs:/b\"\u202e"}"#;
+        let forged = r#"{"path":"fs:/a","note":["x\n  path: \"fs:/b\"\u202e","\u2028\u009b"]}"#;
         let question = Question {
             agent: AgentId::made_at(crate::id::OwnerId::of_key(&[0; 32]), 1, 0),
             content: None,
@@ -227,6 +232,7 @@ mod tests {
             expires: Timestamp::default(),
             identity: IdentityId::made_at(crate::id::OwnerId::of_key(&[0; 32]), 1, 0),
             kind: "fs.write".into(),
+            mount: "files".into(),
             name: "work".into(),
             operation: OperationText::new(forged),
             rules: Vec::new(),
@@ -235,6 +241,8 @@ mod tests {
         };
         let text = question.render();
         assert_eq!(text.lines().filter(|line| line.starts_with("  path:")).count(), 1, "{text}");
-        assert!(text.contains(r"\u{202e}") && text.contains("nothing there yet"), "{text}");
+        for hidden in [r"\u{202e}", r"\u{2028}", r"\u{9b}", "nothing there yet"] {
+            assert!(text.contains(hidden), "{hidden} in {text}");
+        }
     }
 }

@@ -84,7 +84,7 @@ impl<'s> Bound<'s> {
         let scope = match &*known {
             Some((at, scope)) if *at == version => scope.clone(),
             Some(_) | None => {
-                let mut inner = ledger.lock().map_err(Unbound::Ledger)?;
+                let mut inner = ledger.lock_still().map_err(Unbound::Ledger)?;
                 // Read under the lock that changes are made under: never newer than the scope.
                 let version = ledger.version();
                 if !inner.state.agents.contains_key(&seat.caller.agent) {

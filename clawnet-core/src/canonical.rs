@@ -37,12 +37,14 @@ pub(crate) fn write<T: Serialize + ?Sized>(
     Ok(())
 }
 
-/// A value has no canonical form: it holds a fraction, an integer beyond 2^53 - 1, a key twice, or
-/// a map whose keys are not text.
+/// A value has no canonical form: it holds a fraction, an integer beyond 2^53 - 1, a key twice, a
+/// map whose keys are not text, or nests more than 64 deep.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no canonical form: {0}")]
 pub(crate) struct NotCanonical(String);
 
+/// How deep objects and arrays may nest.
+const DEPTH_MAX: usize = 64;
 /// The greatest integer that every reader of JSON keeps exactly.
 const INTEGER_MAX: u64 = (1 << 53) - 1;
 
@@ -86,9 +88,20 @@ struct Order {
     unsorted: bool,
     /// Keys seen.
     count: usize,
+    /// Objects and arrays that are open.
+    depth: usize,
 }
 
 impl Order {
+    /// What nests deeper than readers follow could not be shown to anybody.
+    fn deeper(&mut self) -> io::Result<()> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(io::Error::other("it nests more than 64 deep"));
+        }
+        Ok(())
+    }
+
     fn key_done(&mut self) {
         self.in_key = false;
         self.count += 1;
@@ -109,11 +122,13 @@ impl Order {
 
 impl Formatter for &mut Order {
     fn begin_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.deeper()?;
         self.levels.push((self.keys.len(), false));
         writer.write_all(b"{")
     }
 
     fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.depth = self.depth.saturating_sub(1);
         if let Some((start, _)) = self.levels.pop() {
             self.keys.truncate(start);
         }
@@ -156,12 +171,29 @@ impl Formatter for &mut Order {
         CompactFormatter.write_char_escape(writer, escape)
     }
 
+    fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.deeper()?;
+        CompactFormatter.begin_array(writer)
+    }
+
+    fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.depth = self.depth.saturating_sub(1);
+        CompactFormatter.end_array(writer)
+    }
+
+    fn write_bool<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: bool) -> io::Result<()> {
+        self.unsorted |= self.in_key;
+        CompactFormatter.write_bool(writer, value)
+    }
+
     fn write_u64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: u64) -> io::Result<()> {
+        self.unsorted |= self.in_key;
         exact(value)?;
         CompactFormatter.write_u64(writer, value)
     }
 
     fn write_i64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: i64) -> io::Result<()> {
+        self.unsorted |= self.in_key;
         exact(value.unsigned_abs())?;
         CompactFormatter.write_i64(writer, value)
     }
@@ -264,6 +296,12 @@ mod tests {
         assert_eq!(text(&i64::MIN), None);
         assert_eq!(text(&1_u128), None);
         assert_eq!(text(&Twice), None);
+        let mut deep = Value::Null;
+        (0..64).for_each(|_| deep = Value::Array(vec![deep.take()]));
+        assert!(text(&deep).is_some());
+        assert_eq!(text(&Value::Array(vec![deep])), None);
+        let keys = HashMap::from([(10, 0), (9, 0)]);
+        assert_eq!(text(&keys).as_deref(), Some(r#"{"10":0,"9":0}"#));
         assert_eq!(text(&((1_u64 << 53) - 1)).as_deref(), Some("9007199254740991"));
     }
 }

@@ -52,6 +52,15 @@ impl Denial {
         self
     }
 
+    /// Only what an endpoint may say: its own code and reason, and nothing about rules.
+    pub(crate) fn said_by_endpoint(self) -> Self {
+        let denial = Self::of(Layer::Endpoint, self.code);
+        match self.reason {
+            Some(reason) => denial.because(reason),
+            None => denial,
+        }
+    }
+
     pub(crate) fn because(mut self, reason: impl fmt::Display) -> Self {
         self.reason = Some(shorten(reason.to_string()));
         self

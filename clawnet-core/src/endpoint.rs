@@ -8,8 +8,6 @@ use std::{
     task::Poll,
 };
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
     approval::Version,
     bound::Caller,
@@ -71,7 +69,7 @@ impl Admission {
 }
 
 /// The effect was tried and failed. Governance had said yes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {what}")]
 pub struct Fault {
     code: Code,
@@ -110,7 +108,7 @@ pub struct Mount<E> {
 
 impl<E> Mount<E> {
     pub(crate) fn new(name: &str, endpoint: E, ledger: Arc<Ledger>) -> Self {
-        Self { name: name.into(), endpoint, ledger }
+        Self { name: shorten(name.into()).into(), endpoint, ledger }
     }
 
     /// Its name.
@@ -180,7 +178,7 @@ impl<'a, O: Operation> Admitted<'a, O> {
         let answer = catch_unwind(AssertUnwindSafe(|| mount.endpoint.admit(operation, caller)));
         match answer {
             Ok(Ok(Admission { version })) => Ok(Self { permit, version }),
-            Ok(Err(denial)) => Err(Denial { layer: Layer::Endpoint, ..denial }),
+            Ok(Err(denial)) => Err(denial.said_by_endpoint()),
             Err(_) => Err(Denial::of(Layer::Endpoint, DenyCode::EndpointFault)),
         }
     }
@@ -191,6 +189,12 @@ impl<'a, O: Operation> Admitted<'a, O> {
 
     pub(crate) fn version(&self) -> Option<&Version> {
         self.version.as_ref()
+    }
+
+    /// Whether the effect of the open entry may still begin.
+    pub(crate) fn may_begin(&self, entry: &Entry<'_>) -> Result<(), Fault> {
+        let epoch = self.permit.bound().scope().epoch;
+        entry.may_begin(epoch).map_err(|stale| Fault::new(stale.code(), stale.to_string()))
     }
 }
 
@@ -246,18 +250,15 @@ impl<O: Operation> Authorized<'_, O> {
         self.admitted.version.as_ref()
     }
 
-    /// Checks right before the effect that nothing was revoked since the intent.
+    /// Checks right before the effect, as the kernel did before it called, that nothing was revoked
+    /// since the intent and that it is not too late. For endpoints whose preparations take time.
     pub fn confirm(&self) -> Result<(), Fault> {
-        let bound = self.admitted.permit.bound();
-        let (ledger, identity) = (&bound.seat().ledger, self.caller().identity());
-        if let Some(error) = ledger.failure() {
-            return Err(Fault::new("ledger", error.to_string()));
-        }
-        if ledger.peek().state.epoch(identity) == bound.scope().epoch {
-            Ok(())
-        } else {
-            Err(Fault::new("revoked", "the policy changed before the effect"))
-        }
+        self.admitted.may_begin(self.entry)
+    }
+
+    /// The policy epoch it was judged in.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.admitted.permit.bound().scope().epoch
     }
 
     /// Names what backs the outcome, such as the digest of what was written. The first word counts.

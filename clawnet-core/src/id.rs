@@ -24,6 +24,14 @@ macro_rules! ids {
                 ])))
             }
 
+            /// Derives the identifier of what record `sequence` says about `digest`.
+            #[allow(dead_code, reason = "only questions are about digests")]
+            pub(crate) fn made_for(owner: OwnerId, sequence: u64, digest: Digest) -> Self {
+                Self(front(IDENTIFIER.digest(&[
+                    $prefix.as_bytes(), &owner.0, &sequence.to_le_bytes(), digest.as_bytes(),
+                ])))
+            }
+
             /// Its bytes.
             #[must_use]
             pub const fn as_bytes(&self) -> &[u8; $bytes] {

@@ -1,5 +1,9 @@
 //! The front door: one kernel governs one owner.
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use crate::{
     endpoint::{Mount, Recall},
@@ -8,7 +12,7 @@ use crate::{
     key::{PublicKey, Signer},
     ledger::{Damage, Ledger, LedgerOpening, Limits, Recovery, Verification},
     owner::{Owner, OwnerError},
-    record::Event,
+    record::{Event, Recalled},
     store::{Head, Store, StoreError},
     time::Clock,
 };
@@ -117,12 +121,18 @@ impl Kernel {
         self.ledger.failure()
     }
 
-    /// The handle to decide with. Refuses a signer whose key is not the owner's.
-    pub fn owner(&self, signer: impl Signer + 'static) -> Result<Owner, OwnerError> {
-        if signer.public_key() == self.key {
-            Ok(Owner::new(self.ledger.clone(), Box::new(signer)))
-        } else {
-            Err(OwnerError::ForeignKey)
+    /// The handle to decide with. The signer proves that it holds the owner's key by signing the
+    /// present end of the ledger; naming the key is not enough.
+    pub async fn owner(&self, signer: impl Signer + 'static) -> Result<Owner, OwnerError> {
+        if signer.public_key() != self.key {
+            return Err(OwnerError::ForeignKey);
+        }
+        let (owner, head) = (self.ledger.owner, self.head());
+        let challenge = format!("clawnet owner handle v1\n{owner} {} {}", head.sequence, head.hash);
+        let signature = signer.sign(challenge.as_bytes()).await?;
+        match self.key.verify(challenge.as_bytes(), &signature) {
+            Ok(()) => Ok(Owner::new(self.ledger.clone(), Box::new(signer))),
+            Err(_) => Err(OwnerError::ForeignKey),
         }
     }
 
@@ -131,9 +141,12 @@ impl Kernel {
         Mount::new(name, endpoint, self.ledger.clone())
     }
 
-    /// Asks an endpoint about the intents a crash left to it, and records what it says. Returns
-    /// how many there were.
+    /// Asks an endpoint about the intents a crash left to it, by the name it is mounted under, and
+    /// records what it says. Returns how many there were: none for another kernel's mount.
     pub async fn settle<E: Recall>(&self, mount: &Mount<E>) -> Result<u64, StoreError> {
+        if !mount.is_of(&self.ledger) {
+            return Ok(0);
+        }
         let open: Vec<u64> = {
             let inner = self.ledger.lock()?;
             let left = inner.state.interrupted.iter().filter(|(_, at)| ***at == *mount.name());
@@ -141,7 +154,8 @@ impl Kernel {
         };
         let mut settled = 0;
         for intent in open {
-            let said = mount.endpoint().recall(self.ledger.owner, intent);
+            let asked = || mount.endpoint().recall(self.ledger.owner, intent);
+            let said = catch_unwind(AssertUnwindSafe(asked)).unwrap_or(Recalled::Unknown);
             self.ledger.kernel_event(&Event::Recalled { intent, said }).await?;
             settled += 1;
         }
@@ -163,7 +177,7 @@ impl Kernel {
     /// Records the digest of the present state and keeps it, to reopen from. Happens by itself
     /// every [`Limits::snapshot_every`] records. Returns the record's sequence.
     pub async fn checkpoint(&self) -> Result<u64, StoreError> {
-        self.ledger.checkpoint(1).await
+        self.ledger.checkpoint().await
     }
 }
 
@@ -198,7 +212,7 @@ mod tests {
             let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
             let governing = || Kernel::governing(key().public_key());
             let kernel = governing().open_shared(store.clone(), clock.clone()).await.unwrap();
-            kernel.owner(key()).unwrap().identity("work").await.unwrap();
+            kernel.owner(key()).await.unwrap().identity("work").await.unwrap();
             let (owner, head) = (kernel.owner_id(), kernel.head());
 
             let whole = copy(&*store, owner, 2).await;
@@ -209,12 +223,12 @@ mod tests {
             let cut = copy(&*store, owner, 1).await;
             let opened = governing().remembering(head).open(cut, clock.clone()).await.unwrap();
             assert_eq!(opened.damage().unwrap().sequence, 2);
-            let refused = opened.owner(key()).unwrap().identity("home").await;
+            let refused = opened.owner(key()).await.unwrap().identity("home").await;
             assert!(matches!(refused, Err(OwnerError::Store(StoreError::Damaged { .. }))));
 
             let other = copy(&*store, owner, 1).await;
             let fork = governing().open(other, clock.clone()).await.unwrap();
-            fork.owner(key()).unwrap().identity("other").await.unwrap();
+            fork.owner(key()).await.unwrap().identity("other").await.unwrap();
             let forked: Arc<dyn Store> = fork.ledger.store.clone();
             let opened = governing().remembering(head).open_shared(forked, clock).await.unwrap();
             assert_eq!(opened.damage().unwrap().sequence, 2);

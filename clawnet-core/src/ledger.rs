@@ -7,11 +7,15 @@
 use std::{
     collections::HashMap,
     fmt,
+    future::Future,
+    ops::{Deref, DerefMut},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    task::Waker,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -30,7 +34,7 @@ mod entry;
 mod follow;
 mod recovery;
 
-pub(crate) use entry::{Draft, Entry, Opening};
+pub(crate) use entry::{Content, Draft, Entry, Opening};
 pub use follow::Follow;
 pub(crate) use recovery::Opening as LedgerOpening;
 pub use recovery::{Damage, Recovery, Verification};
@@ -70,11 +74,51 @@ pub(crate) struct Ledger {
     inner: Mutex<Inner>,
     /// Grows with everything that may change a decision: what holds an older scope looks again.
     version: AtomicU64,
+    /// Enough was written since the state was last kept.
+    due: AtomicBool,
+    /// Something was appended that followers have not been told of.
+    grown: AtomicBool,
     /// Why nothing can be promised any more.
     failed: OnceLock<StoreError>,
     /// Intents whose holder went away: the next append closes them.
     abandoned: Mutex<Vec<u64>>,
     followers: Mutex<Vec<Waker>>,
+}
+
+/// The ledger's inside. Dropping it unlocks, and only then wakes whoever follows: wakers are the
+/// application's code.
+pub(crate) struct Locked<'l> {
+    inner: MutexGuard<'l, Inner>,
+    _after: WakeFollowers<'l>,
+}
+
+impl Deref for Locked<'_> {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Inner {
+        &mut self.inner
+    }
+}
+
+struct WakeFollowers<'l>(&'l Ledger);
+
+impl Drop for WakeFollowers<'_> {
+    fn drop(&mut self) {
+        if !self.0.grown.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let followers =
+            std::mem::take(&mut *self.0.followers.lock().unwrap_or_else(PoisonError::into_inner));
+        for waker in followers {
+            drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
+        }
+    }
 }
 
 /// What the lock guards.
@@ -108,14 +152,20 @@ pub(crate) enum AppendError {
 
 impl Ledger {
     /// The ledger's inside, if it can still be written.
-    pub(crate) fn lock(&self) -> Result<MutexGuard<'_, Inner>, StoreError> {
+    pub(crate) fn lock(&self) -> Result<Locked<'_>, StoreError> {
+        // The application's clock is asked before the lock is taken, never under it.
+        self.clock.now();
+        self.lock_still()
+    }
+
+    /// The same, without asking the clock.
+    pub(crate) fn lock_still(&self) -> Result<Locked<'_>, StoreError> {
         if let Some(error) = self.failed.get() {
             return Err(error.clone());
         }
-        // The application's clock is asked before the lock is taken, never under it.
-        self.clock.now();
         // A panic under the lock may have left a record unfolded: that is a failed ledger.
-        self.inner.lock().map_err(|_| self.fail(StoreError::Poisoned))
+        let inner = self.inner.lock().map_err(|_| self.fail(StoreError::Poisoned))?;
+        Ok(Locked { inner, _after: WakeFollowers(self) })
     }
 
     /// The ledger's inside, to read from even when it can no longer be written.
@@ -156,7 +206,7 @@ impl Ledger {
         class: Durability,
     ) -> Result<Appended, AppendError> {
         let now = self.tick(inner);
-        inner.state.check(event, now)?;
+        inner.state.check((now, actor), event)?;
         self.close_abandoned(inner, now)?;
         self.write(inner, (now, actor, event), class)
     }
@@ -167,8 +217,9 @@ impl Ledger {
     }
 
     fn close_abandoned(&self, inner: &mut Inner, now: Timestamp) -> Result<(), AppendError> {
-        let mut abandoned = self.abandoned.lock().unwrap_or_else(PoisonError::into_inner);
-        for intent in abandoned.drain(..) {
+        let abandoned =
+            std::mem::take(&mut *self.abandoned.lock().unwrap_or_else(PoisonError::into_inner));
+        for intent in abandoned {
             let outcome = Outcome { evidence: None, intent, result: OutcomeKind::Interrupted };
             if inner.state.intents.contains_key(&intent) {
                 let closing = (now, Actor::Kernel, &Event::Outcome(outcome));
@@ -203,24 +254,33 @@ impl Ledger {
         let mut batch = Batch::new();
         batch.push(frame);
         let commit = self.store.append(self.owner, expected, batch, class);
+        let commit = self.look_at(commit)?;
         inner.head = head;
         inner.state.fold(sequence, (now, actor), event);
         if changes_policy(event) {
             self.version.fetch_add(1, Ordering::AcqRel);
         }
-        self.wake_followers();
+        self.grown.store(true, Ordering::Release);
+        let since = sequence.saturating_sub(inner.checkpoint);
+        if since.checked_rem(self.limits.snapshot_every) == Some(0) {
+            self.due.store(true, Ordering::Release);
+        }
         Ok(Appended { sequence, commit })
     }
 
-    /// Records the digest of the state and keeps the state, if at least `records` were written
-    /// since. Returns the last such record. What cannot be kept is rebuilt by a replay; only a
-    /// record that cannot be written ends the ledger.
-    pub(crate) async fn checkpoint(&self, records: u64) -> Result<u64, StoreError> {
+    /// Keeps the state to reopen from, if enough was written since it was last kept.
+    pub(crate) async fn checkpoint_if_due(&self) -> Result<(), StoreError> {
+        if self.due.swap(false, Ordering::AcqRel) {
+            self.checkpoint().await?;
+        }
+        Ok(())
+    }
+
+    /// Records the digest of the state and keeps the state. What cannot be kept is rebuilt by a
+    /// replay; only a record that cannot be written ends the ledger.
+    pub(crate) async fn checkpoint(&self) -> Result<u64, StoreError> {
         let (appended, state) = {
             let mut inner = self.lock()?;
-            if inner.head.sequence.saturating_sub(inner.checkpoint) < records {
-                return Ok(inner.checkpoint);
-            }
             let now = self.tick(&inner);
             let closed = self.close_abandoned(&mut inner, now);
             closed.map_err(|error| self.store_error(error))?;
@@ -237,7 +297,7 @@ impl Ledger {
             (appended, bytes)
         };
         self.settle(appended.commit).await?;
-        self.store.keep_snapshot(self.owner, Snapshot::new(appended.sequence, state)).await?;
+        drop(self.store.keep_snapshot(self.owner, Snapshot::new(appended.sequence, state)).await);
         Ok(appended.sequence)
     }
 
@@ -257,9 +317,15 @@ impl Ledger {
         self.abandoned.lock().unwrap_or_else(PoisonError::into_inner).push(intent);
     }
 
-    fn wake_followers(&self) {
-        let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
-        followers.drain(..).for_each(Waker::wake);
+    /// A commit that was refused at once is not left for somebody to await: what it would have
+    /// recorded must not be folded, nor believed.
+    fn look_at(&self, mut commit: Commit) -> Result<Commit, StoreError> {
+        let mut nobody = Context::from_waker(Waker::noop());
+        match Pin::new(&mut commit).poll(&mut nobody) {
+            Poll::Pending => Ok(commit),
+            Poll::Ready(Ok(())) => Ok(Commit::ready(Ok(()))),
+            Poll::Ready(Err(error)) => Err(self.fail(error)),
+        }
     }
 }
 

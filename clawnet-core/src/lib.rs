@@ -33,7 +33,7 @@
 //! let key = SoftwareKey::from_secret(&[7; 32]);
 //! let clock = || SystemTime::now().into();
 //! let kernel = Kernel::governing(key.public_key()).open(MemoryStore::new(), clock).await?;
-//! let owner = kernel.owner(key)?;
+//! let owner = kernel.owner(key).await?;
 //! let work = owner.identity("work").await?;
 //! let rules = Grant::new().ask(Action::Call, Region::subtree("tool:chat")?);
 //! owner.grant(work, rules).await?;

@@ -209,9 +209,12 @@ impl<'o, O: Operation> Request<'o, O> {
         Ok(Self { operation, demands: operation.demands(), bytes })
     }
 
-    /// What an approval names: the kind and the canonical bytes.
-    pub(crate) fn digest(&self) -> Digest {
-        OPERATION.digest(&[O::KIND.as_bytes(), &self.bytes])
+    /// What an approval names: the kind, the endpoint's name, the canonical bytes, and the content
+    /// that travels with them.
+    pub(crate) fn digest(&self, mount: &str) -> Digest {
+        let content = self.operation.content().map(Digest::of_content);
+        let content = content.as_ref().map_or(&[][..], |digest| digest.as_bytes());
+        OPERATION.digest(&[O::KIND.as_bytes(), mount.as_bytes(), &self.bytes, content])
     }
 
     /// The canonical bytes as text, which JSON always is.

@@ -10,7 +10,7 @@ use crate::{
     id::{AgentId, GrantId, IdentityId, OwnerId, TicketId},
     key::{Signer, SignerError},
     ledger::{AppendError, Ledger},
-    policy::{ActError, Standing},
+    policy::{ActError, Standing, State},
     record::{Act, Actor, Event, SignedAct},
     rule::Grant,
     store::{Durability, StoreError},
@@ -135,15 +135,22 @@ impl Owner {
     /// Ends an identity for good: its grants, agents, questions and approvals are gone, and what it
     /// was is kept as an archive.
     pub async fn retire(&self, identity: IdentityId) -> Result<Archive, OwnerError> {
-        let archive = self.draw_archive(identity)?;
-        let bytes = serde_json::to_vec(&archive).map_err(|error| StoreError::Damaged {
-            position: "archive".into(),
-            what: error.to_string(),
-        })?;
-        let kept = self.ledger.store.keep_body(self.id(), &bytes).await;
-        let digest = kept.map_err(|error| self.ledger.fail(error))?;
-        self.act(|_, _| Act::Retire { archive: digest, identity }).await?;
-        Ok(archive)
+        loop {
+            let archive = Archive::draw(&self.ledger.peek().state, identity)?;
+            let bytes = archive.bytes()?;
+            let kept = self.ledger.store.keep_body(self.id(), &bytes).await;
+            let digest = kept.map_err(|error| self.ledger.fail(error))?;
+            // What changed while the owner was signing is in the archive too, or it is drawn again.
+            let make = |state: &State, _| {
+                let same = Archive::draw(state, identity)? == archive;
+                let act = Act::Retire { archive: digest, identity };
+                if same { Ok(act) } else { Err(ActError::OutOfPlace) }
+            };
+            match self.act_on(make).await {
+                Err(OwnerError::Act(ActError::OutOfPlace)) => {}
+                done => return done.map(|_| archive),
+            }
+        }
     }
 
     /// The archive of a retired identity, if it was not erased.
@@ -188,11 +195,19 @@ impl Owner {
     /// Signs and records one act. Another act that came in between makes it sign again: numbers
     /// are consecutive, and what was signed is what is recorded.
     async fn act(&self, make: impl Fn(OwnerId, u64) -> Act) -> Result<u64, OwnerError> {
+        self.act_on(|_, number| Ok(make(self.id(), number))).await
+    }
+
+    /// The same, for acts made of what is so: the act has to be the same when it is recorded.
+    async fn act_on(
+        &self,
+        make: impl Fn(&State, u64) -> Result<Act, ActError>,
+    ) -> Result<u64, OwnerError> {
         loop {
             let (number, act) = {
                 let inner = self.ledger.lock()?;
                 let number = inner.state.acts + 1;
-                let act = make(self.id(), number);
+                let act = make(&inner.state, number)?;
                 inner.state.check_act(&act, self.ledger.tick(&inner))?;
                 (number, act)
             };
@@ -203,6 +218,9 @@ impl Owner {
                 if inner.state.acts + 1 != number {
                     continue;
                 }
+                if make(&inner.state, number)? != act {
+                    return Err(ActError::OutOfPlace.into());
+                }
                 let event = Event::Act(SignedAct::new(act, number, signature));
                 let event = (Actor::Owner, &event);
                 self.ledger.append(&mut inner, event, Durability::Durable)?.commit
@@ -210,21 +228,6 @@ impl Owner {
             self.ledger.settle(commit).await?;
             return Ok(number);
         }
-    }
-
-    fn draw_archive(&self, identity: IdentityId) -> Result<Archive, OwnerError> {
-        let inner = self.ledger.peek();
-        let state = inner.state.identities.get(&identity);
-        let state = state.ok_or(ActError::UnknownIdentity(identity))?;
-        let agents = inner.state.agents.iter().filter(|(_, agent)| agent.identity == identity);
-        Ok(Archive {
-            agents: agents.map(|(id, agent)| (*id, agent.name.clone())).collect(),
-            grants: inner.state.grants(identity),
-            identity,
-            name: state.name.clone(),
-            parent: state.parent,
-            records: inner.head().sequence,
-        })
     }
 }
 
@@ -248,8 +251,28 @@ pub struct Archive {
     pub name: String,
     /// Whose scope limited it.
     pub parent: Option<IdentityId>,
-    /// The last record before it was retired: its history is at or before that.
-    pub records: u64,
+}
+
+impl Archive {
+    fn draw(state: &State, identity: IdentityId) -> Result<Self, ActError> {
+        let own = state.identities.get(&identity);
+        let own = own.ok_or(ActError::UnknownIdentity(identity))?;
+        let agents = state.agents.iter().filter(|(_, agent)| agent.identity == identity);
+        Ok(Self {
+            agents: agents.map(|(id, agent)| (*id, agent.name.clone())).collect(),
+            grants: state.grants(identity),
+            identity,
+            name: own.name.clone(),
+            parent: own.parent,
+        })
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, StoreError> {
+        serde_json::to_vec(self).map_err(|error| StoreError::Damaged {
+            position: "archive".into(),
+            what: error.to_string(),
+        })
+    }
 }
 
 /// Why a decision of the owner did not come about. Nothing was changed, unless the ledger failed.

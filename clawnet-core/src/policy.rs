@@ -383,6 +383,11 @@ impl State {
         self.intents.insert(sequence, intent.mount.clone());
     }
 
+    /// Whether one of `rules` counts its uses.
+    pub(crate) fn is_metered(&self, rules: &[RuleId]) -> bool {
+        rules.iter().any(|rule| self.meter(*rule).is_some())
+    }
+
     fn meter(&self, rule: RuleId) -> Option<(crate::rule::Budget, &Meter)> {
         let issued = self.grants.get(&rule.grant)?;
         let (rule, meter) = issued.rules.get(usize::from(rule.index))?;
@@ -449,9 +454,12 @@ pub enum ActError {
         /// How many it has.
         size_bytes: usize,
     },
-    /// The identifier is taken.
-    #[error("the identifier is taken")]
+    /// The identifier is taken, or the name, where an agent chose it.
+    #[error("the name or identifier is taken")]
     Taken,
+    /// An agent made as many identities beneath its own as it may.
+    #[error("there are too many identities beneath it")]
+    TooMany,
     /// The signed yes is not one to the question that waits.
     #[error("the approval is not for what was asked")]
     ApprovalMismatch,

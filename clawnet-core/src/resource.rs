@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 mod parse;
 
 pub use parse::ResourceError;
+pub(crate) use parse::is_hidden;
 
 /// The name spaces a resource can be in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

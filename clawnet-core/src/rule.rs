@@ -163,8 +163,9 @@ impl Window {
     }
 }
 
-/// How often a rule may be used, altogether or per period. Counted with the intent and never given
-/// back: an effect that was interrupted may have happened.
+/// How often a rule may be used, altogether or per period. An operation is one use, however many of
+/// its demands the rule covers. Counted with the intent and never given back: an effect that was
+/// interrupted may have happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
@@ -184,7 +185,7 @@ impl Budget {
     /// milliseconds; less than one is refused when the grant is issued.
     #[must_use]
     pub fn per(mut self, period: Duration) -> Self {
-        self.per_ms = Some(u64::try_from(period.as_millis()).unwrap_or(u64::MAX));
+        self.per_ms = Some(Timestamp::default().after(period).as_millis());
         self
     }
 

@@ -11,18 +11,20 @@
 //! ```
 //!
 //! Each box is a type made only where its check is performed.
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use crate::{
     approval::{ContentRef, OperationText, Ticket},
     bound::{Bound, Seat, Unbound},
     denial::{Denial, DenyCode, Layer},
     endpoint::{Admitted, Endpoint, Fault, Mount},
-    ledger::{Draft, Entry, Opening},
+    ledger::{Content, Draft, Entry, Opening},
     operation::{Operation, Request},
     permit::Permit,
     record::{Actor, Event, OutcomeKind, Refused},
-    rule::Verdict,
     store::{Durability, StoreError},
 };
 
@@ -57,7 +59,9 @@ where
     O: Operation,
     E: Endpoint<O>,
 {
-    let request = match Request::of(operation) {
+    // Serialising is the application's code: what panics there is malformed.
+    let made = catch_unwind(AssertUnwindSafe(|| Request::of(operation).map_err(|e| e.to_string())));
+    let request = match made.unwrap_or_else(|_| Err("serialising it panicked".into())) {
         Ok(request) => request,
         Err(error) => {
             let denial = Denial::of(Layer::Scope, DenyCode::Malformed).because(error);
@@ -65,10 +69,17 @@ where
         }
     };
     let refuse = |denial| refuse(seat, O::KIND, Some(request.text()), denial);
+    let refuse_kept = |error| {
+        if let StoreError::TooLarge { size_bytes, .. } = error {
+            let what = format!("{size_bytes} bytes of content cannot be shown to the owner");
+            return refuse(Denial::of(Layer::Owner, DenyCode::Malformed).because(what));
+        }
+        Refusal::Ledger(seat.ledger.fail(error))
+    };
     if !mount.is_of(&seat.ledger) {
         return Err(refuse(Denial::of(Layer::Identity, DenyCode::Foreign)));
     }
-    let mut content = None;
+    let mut content = operation.content().map_or(Content::None, |_| Content::Unkept);
     for _ in 0..ATTEMPTS_MAX {
         let bound = match Bound::prove(seat) {
             Ok(bound) => bound,
@@ -77,20 +88,10 @@ where
         };
         let permit = Permit::judge(bound, &request).map_err(&refuse)?;
         let admitted = Admitted::ask(permit, mount).map_err(&refuse)?;
-        if admitted.permit().verdict() == Verdict::Ask && content.is_none() {
-            content = match keep_content(seat, operation).await {
-                Ok(content) => content,
-                Err(StoreError::TooLarge { size_bytes, .. }) => {
-                    let what =
-                        format!("{size_bytes} bytes of content cannot be shown to the owner");
-                    let denial = Denial::of(Layer::Owner, DenyCode::Malformed).because(what);
-                    return Err(refuse(denial));
-                }
-                Err(error) => return Err(Refusal::Ledger(seat.ledger.fail(error))),
-            };
-        }
         match enter(&admitted, mount.shared_name(), content)? {
             Opening::Stale => {}
+            // Keeping takes time, so everything is judged afresh afterwards.
+            Opening::Keep => content = keep_content(seat, operation).await.map_err(&refuse_kept)?,
             Opening::Denied(denial) => return Err(refuse(denial)),
             Opening::Asked(ticket, commit) => {
                 if let Some(commit) = commit {
@@ -111,7 +112,7 @@ where
 fn enter<'a, O: Operation>(
     admitted: &Admitted<'a, O>,
     mount: &Arc<str>,
-    content: Option<ContentRef>,
+    content: Content,
 ) -> Result<Opening<'a>, StoreError> {
     let permit = admitted.permit();
     let (bound, request) = (permit.bound(), permit.request());
@@ -122,7 +123,7 @@ fn enter<'a, O: Operation>(
         kind: O::KIND,
         effect: O::EFFECT,
         operation: request.text(),
-        digest: &|| request.digest(),
+        digest: &|| request.digest(mount),
         judge: &|now| permit.judge_at(now),
         verdict: permit.verdict(),
         epoch: bound.scope().epoch,
@@ -143,7 +144,10 @@ where
     O: Operation,
     E: Endpoint<O>,
 {
-    let (result, evidence) = mount.perform(admitted, &entry).await;
+    let (result, evidence) = match admitted.may_begin(&entry) {
+        Ok(()) => mount.perform(admitted, &entry).await,
+        Err(stale) => (Err(stale), None),
+    };
     let outcome = match &result {
         Ok(_) => OutcomeKind::Done,
         Err(fault) => {
@@ -152,21 +156,14 @@ where
         }
     };
     entry.close(outcome, evidence).await?;
-    let ledger = &admitted.permit().bound().seat().ledger;
-    // A state that cannot be kept is no fault of this operation: it is done and recorded, and a
-    // ledger that failed says so to the next one.
-    drop(ledger.checkpoint(ledger.limits.snapshot_every).await);
     Ok(result?)
 }
 
 /// Keeps what the owner may want to read, before the question is asked.
-async fn keep_content<O: Operation>(
-    seat: &Seat,
-    operation: &O,
-) -> Result<Option<ContentRef>, StoreError> {
-    let Some(bytes) = operation.content() else { return Ok(None) };
+async fn keep_content<O: Operation>(seat: &Seat, operation: &O) -> Result<Content, StoreError> {
+    let Some(bytes) = operation.content() else { return Ok(Content::None) };
     let digest = seat.ledger.store.keep_body(seat.ledger.owner, bytes).await?;
-    Ok(Some(ContentRef { digest, size_bytes: bytes.len() as u64 }))
+    Ok(Content::Kept(ContentRef { digest, size_bytes: bytes.len() as u64 }))
 }
 
 /// Records a refusal, which needs not wait for the disk: nothing happened.

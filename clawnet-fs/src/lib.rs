@@ -19,7 +19,7 @@
 //! # let key = SoftwareKey::from_secret(&[7; 32]);
 //! # let clock = || SystemTime::now().into();
 //! # let kernel = Kernel::governing(key.public_key()).open(MemoryStore::new(), clock).await?;
-//! # let owner = kernel.owner(key)?;
+//! # let owner = kernel.owner(key).await?;
 //! # let work = owner.identity("work").await?;
 //! # owner.grant(work, Grant::new().allow(Action::Write, Region::subtree("fs:/work")?)).await?;
 //! # let agent = owner.bind(work, "assistant", "in-process").await?;

@@ -49,7 +49,7 @@ impl World {
         let clock = ManualClock::at(Timestamp::from_millis(1_000));
         let opening = Kernel::governing(key.public_key()).open(MemoryStore::new(), clock);
         let kernel = block_on(opening).unwrap();
-        let owner = kernel.owner(key).unwrap();
+        let owner = block_on(kernel.owner(key)).unwrap();
         let agent = agent(&owner, "work");
         let work = top.open_dir("work").unwrap();
         let mut world = Self { base, kernel, owner, agent, node: None, work };

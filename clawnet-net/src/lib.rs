@@ -14,7 +14,7 @@
 //! let key = SoftwareKey::from_secret(&[7; 32]);
 //! let clock = || Timestamp::from_millis(1_795_000_000_000);
 //! let kernel = Kernel::governing(key.public_key()).open(MemoryStore::new(), clock).await?;
-//! let work = kernel.owner(key)?.identity("work").await?;
+//! let work = kernel.owner(key).await?.identity("work").await?;
 //!
 //! let address = Address::of(kernel.owner_id(), work);
 //! assert_eq!(address.to_string().parse(), Ok(address));

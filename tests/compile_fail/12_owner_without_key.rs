@@ -3,7 +3,7 @@
 
 use clawnet_core::*;
 
-fn decide(kernel: &Kernel, key: SoftwareKey) -> Result<Owner, OwnerError> {
+async fn decide(kernel: &Kernel, key: SoftwareKey) -> Result<Owner, OwnerError> {
     Ok(Owner { ledger: loop {}, signer: Box::new(key) })
 }
 

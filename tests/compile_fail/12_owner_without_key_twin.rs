@@ -3,8 +3,8 @@
 
 use clawnet_core::*;
 
-fn decide(kernel: &Kernel, key: SoftwareKey) -> Result<Owner, OwnerError> {
-    kernel.owner(key)
+async fn decide(kernel: &Kernel, key: SoftwareKey) -> Result<Owner, OwnerError> {
+    kernel.owner(key).await
 }
 
 fn main() {}

@@ -3,7 +3,7 @@
 use clawnet_core::*;
 use futures::executor::block_on;
 
-use super::bench::{Bench, CHANGE, Layer2, Probe, RELEASE, other_key};
+use super::bench::{Bench, CHANGE, Layer2, Probe, RELEASE, key, other_key};
 
 /// Half an hour: how long a question, and the yes to it, is good.
 const TTL_MS: u64 = 30 * 60 * 1000;
@@ -98,6 +98,18 @@ fn another_identity_needs_its_own_yes() {
     approved.bench.grant(identity, ask());
     approved.check_void("another identity", &agent, &approved.operation);
     approved.check_good("after another identity asked");
+}
+
+#[test]
+fn another_endpoint_needs_its_own_yes() {
+    let approved = Approved::new();
+    let other = approved.bench.kernel.mount("other", super::bench::ProbePoint::default());
+    match block_on(approved.agent.submit(&other, &approved.operation)) {
+        Err(Refusal::Escalated(again)) => assert_ne!(again.id, approved.ticket),
+        result => panic!("{result:?}"),
+    }
+    assert_eq!(other.endpoint().performed(), 0);
+    approved.check_good("after it was asked about elsewhere");
 }
 
 #[test]
@@ -224,10 +236,23 @@ fn questions_are_capped_at_exactly_the_limit() {
     asked(&bench, &agent, &nth(limit));
 }
 
-/// An agent's key, or anybody else's, opens no door to deciding.
+/// An agent's key, or anybody else's, opens no door to deciding; nor does naming the owner's.
 #[test]
 fn only_the_owners_key_decides() {
+    struct Claims;
+    #[async_trait::async_trait]
+    impl Signer for Claims {
+        fn public_key(&self) -> PublicKey {
+            key().public_key()
+        }
+
+        async fn sign(&self, statement: &[u8]) -> Result<Signature, SignerError> {
+            other_key().sign(statement).await
+        }
+    }
     let approved = Approved::new();
-    let other = approved.bench.kernel.owner(other_key());
+    let other = block_on(approved.bench.kernel.owner(other_key()));
     assert!(matches!(other, Err(OwnerError::ForeignKey)));
+    let claimed = block_on(approved.bench.kernel.owner(Claims));
+    assert!(matches!(claimed, Err(OwnerError::ForeignKey)));
 }

@@ -34,7 +34,7 @@ impl Bench {
 
     pub(super) fn governed(how: Governing, store: Arc<MemoryStore>, clock: ManualClock) -> Self {
         let kernel = block_on(how.open_shared(store.clone(), clock.clone())).unwrap();
-        let owner = kernel.owner(key()).unwrap();
+        let owner = block_on(kernel.owner(key())).unwrap();
         let probe = kernel.mount("probe", ProbePoint::default());
         Self { store, clock, kernel, owner, probe }
     }

@@ -461,7 +461,7 @@ fn why(error: &OwnerError, outcome: &Outcome) -> command::Denial {
 fn by_owner(bench: &Bench, by: Party) -> Result<(), OwnerError> {
     match by {
         Party::Owner => Ok(()),
-        Party::Other => bench.kernel.owner(other_key()).map(drop),
+        Party::Other => block_on(bench.kernel.owner(other_key())).map(drop),
     }
 }
 

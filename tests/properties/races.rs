@@ -202,7 +202,7 @@ fn what_changes_while_layer_2_is_asked_is_judged_again() {
             let (identity, agent) = bench.identity("work", None);
             let grant = bench.grant(identity, Grant::new().rule(rule(effect)));
             let meddles = Meddles {
-                owner: bench.kernel.owner(key()).unwrap(),
+                owner: block_on(bench.kernel.owner(key())).unwrap(),
                 grant,
                 agent: agent.caller().agent(),
                 ends: Mutex::default(),

@@ -69,7 +69,8 @@ impl Line {
             for rule in judgement.rules.iter().map(|id| self.rule(self.names[id])) {
                 assert!(model.iter().any(|demand| rule.applies(demand, asked.now)), "{rule:?}");
             }
-            assert!(!judgement.rules.is_empty(), "{asked:?}");
+            // Beneath a grantor, an agent is not told which rules: some are not its own.
+            assert_eq!(judgement.rules.is_empty(), links > 1, "{asked:?}");
         }
         assert_eq!(judgement.code.is_some(), judgement.verdict == Verdict::Deny);
         judgement.verdict

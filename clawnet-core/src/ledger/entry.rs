@@ -3,15 +3,16 @@
 //! This file performs the last check. The scope judges once more, under the lock, at the record's
 //! own time and in the present epoch; a yes of the owner is looked up and spent in the same append.
 //! So no intent follows a revocation, uses what is spent, or stands outside a window.
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use super::{Inner, Ledger};
+use super::{AppendError, Inner, Ledger};
 use crate::{
     approval::{ContentRef, OperationText, Question, Ticket, Version},
     denial::{Denial, DenyCode, Layer},
     digest::Digest,
     id::{AgentId, IdentityId, TicketId},
     operation::Effect,
+    policy::ActError,
     record::{Actor, Event, Intent, Outcome, OutcomeKind},
     rule::Verdict,
     scope::Judgement,
@@ -34,8 +35,18 @@ pub(crate) struct Draft<'d> {
     pub(crate) epoch: u64,
     pub(crate) version: Option<Version>,
     pub(crate) mount: &'d Arc<str>,
-    /// Content the owner may read, once it is kept.
-    pub(crate) content: Option<ContentRef>,
+    pub(crate) content: Content,
+}
+
+/// Content the owner may want to read before saying yes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Content {
+    /// There is none, or it is not known yet whether anybody will be asked.
+    None,
+    /// There is some: keep it before the question is asked.
+    Unkept,
+    /// It is kept.
+    Kept(ContentRef),
 }
 
 /// What became of an attempt to open an entry.
@@ -46,6 +57,8 @@ pub(crate) enum Opening<'l> {
     Asked(Ticket, Option<Commit>),
     /// The owner must not be asked, or need not.
     Denied(Denial),
+    /// The owner is to be asked, and first the content kept.
+    Keep,
     /// What the draft was judged on has changed: judge again.
     Stale,
 }
@@ -59,6 +72,7 @@ pub(crate) enum Opening<'l> {
 pub(crate) struct Entry<'l> {
     ledger: &'l Ledger,
     sequence: u64,
+    at: Timestamp,
     actor: Actor,
     class: Durability,
     open: bool,
@@ -84,8 +98,10 @@ impl<'l> Entry<'l> {
             },
             Verdict::Deny => return Ok(Opening::Stale),
         };
+        // What is spent must stay spent, so spending waits for the disk, whatever the effect.
+        let spends = approval.is_some() || inner.state.is_metered(&judgement.rules);
         let class = match draft.effect {
-            Effect::Observe if !ledger.limits.durable_reads => Durability::Buffered,
+            Effect::Observe if !ledger.limits.durable_reads && !spends => Durability::Buffered,
             Effect::Observe | Effect::Change | Effect::Release => Durability::Durable,
         };
         let intent = Event::Intent(Intent {
@@ -99,15 +115,35 @@ impl<'l> Entry<'l> {
             version: draft.version.clone(),
         });
         let actor = Actor::Agent { agent: draft.agent, identity: draft.identity };
-        let appended = ledger.append(&mut inner, (actor, &intent), class);
-        let appended = appended.map_err(|error| ledger.store_error(error))?;
-        let entry = Self { ledger, sequence: appended.sequence, actor, class, open: true };
+        let appended = match ledger.append(&mut inner, (actor, &intent), class) {
+            Err(AppendError::Act(ActError::TooLarge { .. })) => return Ok(too_large()),
+            appended => appended.map_err(|error| ledger.store_error(error))?,
+        };
+        let sequence = appended.sequence;
+        let entry = Self { ledger, sequence, at: now, actor, class, open: true };
         Ok(Opening::Open(entry, appended.commit))
     }
 
     /// The intent's place in the ledger.
     pub(crate) fn sequence(&self) -> u64 {
         self.sequence
+    }
+
+    /// Whether the effect may still begin: nothing that was decided on has changed since the
+    /// intent, and not so much time has passed that a window or a yes would be stretched.
+    pub(crate) fn may_begin(&self, epoch: u64) -> Result<(), Stale> {
+        let Actor::Agent { agent, identity } = self.actor else { return Err(Stale::Revoked) };
+        if self.ledger.failure().is_some() {
+            return Err(Stale::Ledger);
+        }
+        let late = self.ledger.now() >= self.at.after(BEGIN_WITHIN);
+        let inner = self.ledger.peek();
+        let same = inner.state.epoch(identity) == epoch && inner.state.agents.contains_key(&agent);
+        match (same, late) {
+            (false, _) => Err(Stale::Revoked),
+            (true, true) => Err(Stale::Late),
+            (true, false) => Ok(()),
+        }
     }
 
     /// Records what came of it, durably if the intent was.
@@ -135,6 +171,35 @@ impl Drop for Entry<'_> {
     }
 }
 
+/// Why an effect must not begin any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Stale {
+    #[error("the policy changed before the effect")]
+    Revoked,
+    #[error("too much time passed between the intent and the effect")]
+    Late,
+    #[error("the ledger failed before the effect")]
+    Ledger,
+}
+
+impl Stale {
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::Late => "late",
+            Self::Ledger => "ledger",
+        }
+    }
+}
+
+/// How long after its intent an effect may begin.
+const BEGIN_WITHIN: Duration = Duration::from_secs(10);
+
+fn too_large<'l>() -> Opening<'l> {
+    let denial = Denial::of(Layer::Scope, DenyCode::Malformed);
+    Opening::Denied(denial.because("it does not fit into one record"))
+}
+
 enum Answer<'l> {
     Granted(TicketId),
     Other(Opening<'l>),
@@ -154,6 +219,7 @@ fn ask<'l>(
             && question.epoch == draft.epoch
             && question.version == draft.version
             && question.kind == draft.kind
+            && question.mount == **draft.mount
     });
     if let Some(asked) = same {
         let ticket = Ticket { id: asked.question.ticket, expires: asked.question.expires };
@@ -167,19 +233,25 @@ fn ask<'l>(
     if inner.state.waiting(draft.identity, now) >= ledger.limits.questions_open_max {
         return denied(DenyCode::QuestionLimit);
     }
+    let content = match draft.content {
+        Content::None => None,
+        Content::Unkept => return Ok(Answer::Other(Opening::Keep)),
+        Content::Kept(content) => Some(content),
+    };
     let ticket = Ticket {
-        id: TicketId::made_at(ledger.owner, inner.head().sequence + 1, 0),
+        id: TicketId::made_for(ledger.owner, inner.head().sequence + 1, digest),
         expires: now.after(ledger.limits.question_ttl),
     };
     let name = inner.state.identities.get(&draft.identity).map(|state| state.name.clone());
     let question = Event::Asked(Question {
         agent: draft.agent,
-        content: draft.content,
+        content,
         digest,
         epoch: draft.epoch,
         expires: ticket.expires,
         identity: draft.identity,
         kind: draft.kind.into(),
+        mount: draft.mount.as_ref().into(),
         name: name.unwrap_or_default(),
         operation: OperationText::new(draft.operation),
         rules: (draft.judge)(now).rules.to_vec(),
@@ -187,7 +259,9 @@ fn ask<'l>(
         version: draft.version.clone(),
     });
     let actor = Actor::Agent { agent: draft.agent, identity: draft.identity };
-    let appended = ledger.append(inner, (actor, &question), Durability::Durable);
-    let appended = appended.map_err(|error| ledger.store_error(error))?;
+    let appended = match ledger.append(inner, (actor, &question), Durability::Durable) {
+        Err(AppendError::Act(ActError::TooLarge { .. })) => return Ok(Answer::Other(too_large())),
+        appended => appended.map_err(|error| ledger.store_error(error))?,
+    };
     Ok(Answer::Other(Opening::Asked(ticket, Some(appended.commit))))
 }

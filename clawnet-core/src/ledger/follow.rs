@@ -36,6 +36,11 @@ impl Follow {
             poll_fn(|cx| self.poll_behind(cx)).await;
             let owner = self.ledger.owner;
             let frames = self.ledger.store.read(owner, self.next, CHUNK_BYTES).await?;
+            if frames.is_empty() {
+                let position = format!("record {}", self.next);
+                let missing = StoreError::Damaged { position, what: "it is not there".into() };
+                return Err(self.ledger.failure().cloned().unwrap_or(missing));
+            }
             for frame in &frames {
                 let record = AuditRecord::from_frame(frame).map_err(|error| {
                     let position = format!("record {}", error.sequence);
@@ -49,15 +54,15 @@ impl Follow {
 
     /// Ready once the ledger holds a record this has not read.
     fn poll_behind(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let waker = cx.waker().clone();
         let inner = self.ledger.peek();
         if inner.head().sequence >= self.next {
             return Poll::Ready(());
         }
         // Registered under the lock that appends take, so no record is missed in between.
         let mut followers = self.ledger.followers.lock().unwrap_or_else(PoisonError::into_inner);
-        if !followers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            followers.push(cx.waker().clone());
-        }
+        // A follower that is woken for nothing polls again; waking twice is no fault.
+        followers.push(waker);
         Poll::Pending
     }
 }

@@ -2,7 +2,10 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, OnceLock, atomic::AtomicU64},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, AtomicU64},
+    },
 };
 
 use super::{Inner, Ledger, Limits};
@@ -117,6 +120,8 @@ impl Ledger {
             house,
             version: AtomicU64::new(1),
             failed: OnceLock::new(),
+            due: AtomicBool::new(false),
+            grown: AtomicBool::new(false),
             abandoned: Mutex::default(),
             followers: Mutex::default(),
             inner: Mutex::new(replay.into_inner()),
@@ -150,7 +155,7 @@ impl Ledger {
             self.kernel_event(&Event::Recovered { closed: recovery.closed }).await?;
         }
         if recovery.replayed >= self.limits.snapshot_every {
-            self.checkpoint(1).await?;
+            self.checkpoint().await?;
         }
         Ok((self, recovery))
     }
@@ -236,11 +241,11 @@ impl Replay {
     /// snapshot is a shortcut, and a wrong one no reason to stop.
     async fn resume(&mut self, store: &dyn Store) -> Result<(), StoreError> {
         let owner = self.state.owner;
-        let Some(kept) = store.snapshot(owner).await? else { return Ok(()) };
+        let Ok(Some(kept)) = store.snapshot(owner).await else { return Ok(()) };
         let Some(before) = kept.sequence.checked_sub(1).filter(|before| *before > 0) else {
             return Ok(());
         };
-        let Ok(frames) = store.read(owner, before, Frame::SIZE_BYTES_MAX + 1).await else {
+        let Ok(frames) = store.read(owner, before, 2 * Frame::SIZE_BYTES_MAX).await else {
             return Ok(());
         };
         let [previous, checkpoint, ..] = frames.as_slice() else { return Ok(()) };
@@ -291,7 +296,7 @@ impl Replay {
         }
         self.check_opening(&record)?;
         let about = (record.at, record.actor);
-        let follows = self.state.check(&record.event, record.at);
+        let follows = self.state.check(about, &record.event);
         follows.map_err(|error| error.to_string())?;
         self.state.fold(frame.sequence, about, &record.event);
         if let Event::Checkpoint { .. } = record.event {

@@ -3,14 +3,22 @@
 use super::{ActError, DEPTH_MAX, Standing, State};
 use crate::{
     id::{GrantId, IdentityId},
-    record::{Act, Event, SignedAct},
+    record::{Act, Actor, Event, SignedAct},
+    resource::is_hidden,
     rule::Grant,
     time::Timestamp,
 };
 
 impl State {
-    /// Whether `event` may be recorded at `at`. Changes nothing.
-    pub(crate) fn check(&self, event: &Event, at: Timestamp) -> Result<(), ActError> {
+    /// Whether `actor` may cause `event` at `at`. Changes nothing.
+    pub(crate) fn check(
+        &self,
+        (at, actor): (Timestamp, Actor),
+        event: &Event,
+    ) -> Result<(), ActError> {
+        if !may_cause(actor, event) {
+            return Err(ActError::OutOfPlace);
+        }
         match event {
             Event::Act(signed) => {
                 self.check_signature(signed)?;
@@ -18,7 +26,11 @@ impl State {
             }
             Event::Delegated { agent, grant, identity, name, rules } => {
                 let state = self.agents.get(agent).ok_or(ActError::UnknownAgent(*agent))?;
+                if self.barred(state.identity).is_some() {
+                    return Err(ActError::OutOfPlace);
+                }
                 self.check_identity(*identity, name, Some(state.identity))?;
+                self.check_delegate(name, state.identity)?;
                 self.check_grant(*grant, rules, at)
             }
             Event::Outcome(outcome) if !self.intents.contains_key(&outcome.intent) => {
@@ -113,6 +125,22 @@ impl State {
         if self.chain(parent).len() < DEPTH_MAX { Ok(()) } else { Err(ActError::TooDeep) }
     }
 
+    /// What an agent makes is bounded, and cannot be taken for what stands beside or above it.
+    fn check_delegate(&self, name: &str, parent: IdentityId) -> Result<(), ActError> {
+        if self.identities.get(&parent).is_some_and(|state| state.name == name) {
+            return Err(ActError::Taken);
+        }
+        let beside = self.identities.values().filter(|state| state.parent == Some(parent));
+        let mut count = 0;
+        for state in beside {
+            count += 1;
+            if state.name == name {
+                return Err(ActError::Taken);
+            }
+        }
+        if count < DELEGATES_MAX { Ok(()) } else { Err(ActError::TooMany) }
+    }
+
     fn check_grant(&self, grant: GrantId, rules: &Grant, at: Timestamp) -> Result<(), ActError> {
         rules.check(at)?;
         if self.grants.contains_key(&grant) { Err(ActError::Taken) } else { Ok(()) }
@@ -132,13 +160,30 @@ impl State {
     }
 }
 
+/// Whether such an actor causes such events at all.
+fn may_cause(actor: Actor, event: &Event) -> bool {
+    match event {
+        Event::Act(_) => actor == Actor::Owner,
+        Event::Asked(_) | Event::Delegated { .. } | Event::Denied(_) | Event::Intent(_) => {
+            matches!(actor, Actor::Agent { .. })
+        }
+        Event::Outcome(_) => actor != Actor::Owner,
+        Event::Checkpoint { .. }
+        | Event::Opened { .. }
+        | Event::Recalled { .. }
+        | Event::Recovered { .. } => actor == Actor::Kernel,
+    }
+}
+
+/// How many identities agents may make beneath one.
+const DELEGATES_MAX: usize = 64;
 /// How many characters a name may have.
 const NAME_CHARS_MAX: usize = 64;
 
 fn check_name(name: &str) -> Result<(), ActError> {
-    let hidden = |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{206f}' | '\u{feff}');
     let length = name.chars().count();
-    if (1..=NAME_CHARS_MAX).contains(&length) && !name.contains(hidden) && name.trim() == name {
+    let fits = (1..=NAME_CHARS_MAX).contains(&length);
+    if fits && !name.contains(is_hidden) && name.trim() == name {
         Ok(())
     } else {
         Err(ActError::Name)

@@ -52,6 +52,7 @@ fn question(version: Option<Version>) -> Question {
         expires: Timestamp::from_millis(5),
         identity: identity(),
         kind: "fs.write".into(),
+        mount: "files".into(),
         name: "work".into(),
         operation: OperationText::new(r#"{"a":1}"#),
         rules: vec![rule()],

@@ -137,7 +137,7 @@ fn path_component(part: &str) -> Result<(), ResourceError> {
 
 /// Controls, backslash, and what is not seen or turns text around: two names that look alike must
 /// not be two files.
-fn is_hidden(c: char) -> bool {
+pub(crate) fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\\' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{feff}')
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')

@@ -176,7 +176,7 @@ fn a_directory_that_moves_away_takes_no_change_along() {
 fn a_revocation_right_before_the_effect_wins() {
     let world = World::new();
     let identity = world.agent.caller().identity();
-    let owner = world.kernel.owner(SoftwareKey::from_secret(&[7; 32])).unwrap();
+    let owner = block_on(world.kernel.owner(SoftwareKey::from_secret(&[7; 32]))).unwrap();
     let owner = Arc::new(owner);
     world.node().hook().set(move |point| {
         if point == Point::Filled {

@@ -37,7 +37,7 @@ impl Story {
             recovery if recovery.records == 0 => println!("ledger  new"),
             recovery => println!("ledger  {recovery}"),
         }
-        let owner = kernel.owner(key)?;
+        let owner = kernel.owner(key).await?;
         let folders = Folders::new().read_write("/folder", home.folder()?)?;
         let node = Node::open(folders, home.node_state()?, Durability::PowerSafe)?;
         let files = kernel.mount("folder", node);

@@ -164,10 +164,10 @@ impl Principal {
     pub(super) fn owner(&self, signed_by: Option<&SignedBy>) -> Result<Owner, Trouble> {
         let kernel = &self.opened()?.kernel;
         Ok(match signed_by {
-            None => kernel.owner(key(&self.name))?,
-            Some(SignedBy::Key(name)) => kernel.owner(key(name))?,
+            None => block_on(kernel.owner(key(&self.name)))?,
+            Some(SignedBy::Key(name)) => block_on(kernel.owner(key(name)))?,
             Some(SignedBy::Forger(Forger { forger })) => {
-                kernel.owner(Forgery { claims: self.public_key(), key: key(forger) })?
+                block_on(kernel.owner(Forgery { claims: self.public_key(), key: key(forger) }))?
             }
         })
     }
