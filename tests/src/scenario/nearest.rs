@@ -5,7 +5,7 @@ pub(super) fn nearest<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) 
     let near = known.into_iter().map(|name| (distance(word, name), name));
     let (distance, name) = near.min_by_key(|(distance, _)| *distance)?;
     let part = !word.is_empty() && (name.contains(word) || word.contains(name));
-    (distance <= 1 + word.len() / 3 || part).then_some(name)
+    (distance <= 2 + word.len() / 4 || part).then_some(name)
 }
 
 /// `message` with a suggestion, if it speaks of an unknown word and names the known ones, each in
