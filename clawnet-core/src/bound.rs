@@ -70,6 +70,7 @@ impl Seat {
 pub(crate) struct Bound<'s> {
     seat: &'s Seat,
     scope: Arc<Scope>,
+    version: u64,
 }
 
 impl<'s> Bound<'s> {
@@ -81,8 +82,8 @@ impl<'s> Bound<'s> {
         }
         let version = ledger.version();
         let mut known = seat.scope.lock().unwrap_or_else(PoisonError::into_inner);
-        let scope = match &*known {
-            Some((at, scope)) if *at == version => scope.clone(),
+        let (version, scope) = match &*known {
+            Some((at, scope)) if *at == version => (version, scope.clone()),
             Some(_) | None => {
                 let mut inner = ledger.lock_still().map_err(Unbound::Ledger)?;
                 // Read under the lock that changes are made under: never newer than the scope.
@@ -92,18 +93,23 @@ impl<'s> Bound<'s> {
                 }
                 let scope = inner.scope(seat.caller.identity);
                 *known = Some((version, scope.clone()));
-                scope
+                (version, scope)
             }
         };
         drop(known);
         match &scope.barred {
             Some(code) => Err(Unbound::Denied(Denial::of(Layer::Identity, code.clone()))),
-            None => Ok(Self { seat, scope }),
+            None => Ok(Self { seat, scope, version }),
         }
     }
 
     pub(crate) fn seat(&self) -> &'s Seat {
         self.seat
+    }
+
+    /// The version of the policy the scope was taken at.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
     }
 
     pub(crate) fn scope(&self) -> &Scope {

@@ -193,8 +193,9 @@ impl<'a, O: Operation> Admitted<'a, O> {
 
     /// Whether the effect of the open entry may still begin.
     pub(crate) fn may_begin(&self, entry: &Entry<'_>) -> Result<(), Fault> {
-        let epoch = self.permit.bound().scope().epoch;
-        entry.may_begin(epoch).map_err(|stale| Fault::new(stale.code(), stale.to_string()))
+        let bound = self.permit.bound();
+        let begins = entry.may_begin(bound.scope().epoch, bound.version());
+        begins.map_err(|stale| Fault::new(stale.code(), stale.to_string()))
     }
 }
 

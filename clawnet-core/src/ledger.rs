@@ -76,8 +76,8 @@ pub(crate) struct Ledger {
     version: AtomicU64,
     /// Enough was written since the state was last kept.
     due: AtomicBool,
-    /// Something was appended that followers have not been told of.
-    grown: AtomicBool,
+    /// Somebody follows and waits.
+    followed: AtomicBool,
     /// Why nothing can be promised any more.
     failed: OnceLock<StoreError>,
     /// Intents whose holder went away: the next append closes them.
@@ -110,9 +110,10 @@ struct WakeFollowers<'l>(&'l Ledger);
 
 impl Drop for WakeFollowers<'_> {
     fn drop(&mut self) {
-        if !self.0.grown.swap(false, Ordering::AcqRel) {
+        if !self.0.followed.load(Ordering::Acquire) {
             return;
         }
+        self.0.followed.store(false, Ordering::Release);
         let followers =
             std::mem::take(&mut *self.0.followers.lock().unwrap_or_else(PoisonError::into_inner));
         for waker in followers {
@@ -260,7 +261,6 @@ impl Ledger {
         if changes_policy(event) {
             self.version.fetch_add(1, Ordering::AcqRel);
         }
-        self.grown.store(true, Ordering::Release);
         let since = sequence.saturating_sub(inner.checkpoint);
         if since.checked_rem(self.limits.snapshot_every) == Some(0) {
             self.due.store(true, Ordering::Release);

@@ -19,6 +19,8 @@ pub(crate) struct Permit<'a, O> {
     bound: Bound<'a>,
     request: &'a Request<'a, O>,
     verdict: Verdict,
+    judgement: Judgement,
+    at: Timestamp,
 }
 
 impl<'a, O: Operation> Permit<'a, O> {
@@ -42,7 +44,7 @@ impl<'a, O: Operation> Permit<'a, O> {
             };
             verdict = house::restrict(&ledger.house, &asked, &ledger.clock)?;
         }
-        Ok(Self { bound, request, verdict })
+        Ok(Self { bound, request, verdict, judgement, at: now })
     }
 
     pub(crate) fn bound(&self) -> &Bound<'a> {
@@ -56,6 +58,11 @@ impl<'a, O: Operation> Permit<'a, O> {
     /// What scope and house policy together said: never [`Verdict::Deny`].
     pub(crate) fn verdict(&self) -> Verdict {
         self.verdict
+    }
+
+    /// The scope's word at a moment, and when it was first said.
+    pub(crate) fn judged(&self) -> (Timestamp, &Judgement) {
+        (self.at, &self.judgement)
     }
 
     /// The scope's word at another moment.

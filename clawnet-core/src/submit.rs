@@ -124,6 +124,7 @@ fn enter<'a, O: Operation>(
         effect: O::EFFECT,
         operation: request.text(),
         digest: &|| request.digest(mount),
+        judged: permit.judged(),
         judge: &|now| permit.judge_at(now),
         verdict: permit.verdict(),
         epoch: bound.scope().epoch,

@@ -28,7 +28,9 @@ pub(crate) struct Draft<'d> {
     pub(crate) effect: Effect,
     pub(crate) operation: &'d str,
     pub(crate) digest: &'d dyn Fn() -> Digest,
-    /// The scope's judgement at a moment.
+    /// The scope's judgement, and when it was made.
+    pub(crate) judged: (Timestamp, &'d Judgement),
+    /// The scope's judgement at another moment.
     pub(crate) judge: &'d dyn Fn(Timestamp) -> Judgement,
     /// What scope and house policy together said before the lock was taken.
     pub(crate) verdict: Verdict,
@@ -88,7 +90,11 @@ impl<'l> Entry<'l> {
         {
             return Ok(Opening::Stale);
         }
-        let judgement = (draft.judge)(now);
+        // In the same epoch, at the same moment and with nothing to count, judging again would say
+        // the same again.
+        let (at, judged) = draft.judged;
+        let metered = inner.state.is_metered(&judged.rules);
+        let judgement = if at == now && !metered { judged.clone() } else { (draft.judge)(now) };
         let verdict = draft.verdict.min(judgement.verdict);
         let approval = match verdict {
             Verdict::Allow => None,
@@ -131,19 +137,20 @@ impl<'l> Entry<'l> {
 
     /// Whether the effect may still begin: nothing that was decided on has changed since the
     /// intent, and not so much time has passed that a window or a yes would be stretched.
-    pub(crate) fn may_begin(&self, epoch: u64) -> Result<(), Stale> {
-        let Actor::Agent { agent, identity } = self.actor else { return Err(Stale::Revoked) };
+    pub(crate) fn may_begin(&self, epoch: u64, version: u64) -> Result<(), Stale> {
         if self.ledger.failure().is_some() {
             return Err(Stale::Ledger);
         }
-        let late = self.ledger.now() >= self.at.after(BEGIN_WITHIN);
+        if self.ledger.now() >= self.at.after(BEGIN_WITHIN) {
+            return Err(Stale::Late);
+        }
+        let Actor::Agent { agent, identity } = self.actor else { return Err(Stale::Revoked) };
+        if self.ledger.version() == version {
+            return Ok(());
+        }
         let inner = self.ledger.peek();
         let same = inner.state.epoch(identity) == epoch && inner.state.agents.contains_key(&agent);
-        match (same, late) {
-            (false, _) => Err(Stale::Revoked),
-            (true, true) => Err(Stale::Late),
-            (true, false) => Ok(()),
-        }
+        if same { Ok(()) } else { Err(Stale::Revoked) }
     }
 
     /// Records what came of it, durably if the intent was.

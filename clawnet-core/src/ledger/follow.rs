@@ -2,7 +2,7 @@
 use std::{
     collections::VecDeque,
     future::poll_fn,
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, atomic::Ordering},
     task::{Context, Poll},
 };
 
@@ -63,6 +63,7 @@ impl Follow {
         let mut followers = self.ledger.followers.lock().unwrap_or_else(PoisonError::into_inner);
         // A follower that is woken for nothing polls again; waking twice is no fault.
         followers.push(waker);
+        self.ledger.followed.store(true, Ordering::Release);
         Poll::Pending
     }
 }

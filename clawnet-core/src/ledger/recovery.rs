@@ -121,7 +121,7 @@ impl Ledger {
             version: AtomicU64::new(1),
             failed: OnceLock::new(),
             due: AtomicBool::new(false),
-            grown: AtomicBool::new(false),
+            followed: AtomicBool::new(false),
             abandoned: Mutex::default(),
             followers: Mutex::default(),
             inner: Mutex::new(replay.into_inner()),
