@@ -1,5 +1,6 @@
 //! The tests that span crates, one module each.
 
+mod attacks;
 mod compile;
 mod properties;
 mod scenario_files;

@@ -4,7 +4,7 @@
 #![cfg(test)]
 
 mod approvals;
-mod bench;
+pub(crate) mod bench;
 mod commands;
 mod durability;
 mod laws;

@@ -89,7 +89,10 @@ impl<'s> Bound<'s> {
                 // Read under the lock that changes are made under: never newer than the scope.
                 let version = ledger.version();
                 if !inner.state.agents.contains_key(&seat.caller.agent) {
-                    return Err(Unbound::Denied(Denial::of(Layer::Identity, DenyCode::Foreign)));
+                    let barred = inner.state.barred(seat.caller.identity);
+                    let retired = barred.filter(|code| *code == DenyCode::Retired);
+                    let code = retired.unwrap_or(DenyCode::Dismissed);
+                    return Err(Unbound::Denied(Denial::of(Layer::Identity, code)));
                 }
                 let scope = inner.scope(seat.caller.identity);
                 *known = Some((version, scope.clone()));

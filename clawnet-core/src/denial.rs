@@ -141,6 +141,8 @@ pub enum DenyCode {
     KernelFrozen,
     /// The identity is retired.
     Retired,
+    /// The owner ended the agent's right to ask.
+    Dismissed,
     /// The agent, identity or mount belongs to another kernel.
     Foreign,
     /// The application's own policy forbids it.
@@ -173,7 +175,8 @@ impl fmt::Display for DenyCode {
             Self::Frozen => "the identity is frozen",
             Self::KernelFrozen => "everything is frozen",
             Self::Retired => "the identity is retired",
-            Self::Foreign => "of another kernel",
+            Self::Dismissed => "the agent was dismissed",
+            Self::Foreign => "the identity or the mount belongs to another kernel",
             Self::HouseRule(name) | Self::HouseFault(name) | Self::Endpoint(name) => name.as_str(),
             Self::EndpointFault => "the endpoint failed while it was asked",
             Self::Rejected => "the owner already said no to exactly this",

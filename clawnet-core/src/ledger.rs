@@ -39,7 +39,12 @@ pub use follow::Follow;
 pub(crate) use recovery::Opening as LedgerOpening;
 pub use recovery::{Damage, Recovery, Verification};
 
-/// Bounds on what may pile up.
+/// Bounds on what may pile up. Start from the default and change what has to be:
+///
+/// ```
+/// let mut limits = clawnet_core::Limits::default();
+/// limits.durable_reads = true;
+/// ```
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Limits {

@@ -49,6 +49,25 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
 //! ```
 //!
+//! # The second start
+//!
+//! Identities, agents and grants are in the ledger and come back with it; names are for people and
+//! need not be unique. A program that starts again looks for what it made before:
+//!
+//! ```
+//! # use clawnet_core::*;
+//! # async fn start(owner: &Owner) -> Result<Agent, OwnerError> {
+//! let (identity, agents) = match owner.find_identity("work") {
+//!     Some(known) => (known.identity, known.agents),
+//!     None => (owner.identity("work").await?, Vec::new()),
+//! };
+//! match agents.first() {
+//!     Some((agent, _name)) => owner.agent(*agent),
+//!     None => owner.bind(identity, "assistant", "in-process").await,
+//! }
+//! # }
+//! ```
+//!
 //! # The path
 //!
 //! There is one way to cause an effect, and it is a straight line:

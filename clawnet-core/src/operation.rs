@@ -20,7 +20,8 @@ use crate::{
     note = "implement `Operation`: a stable kind, an effect, and every resource it touches"
 )]
 pub trait Operation: Serialize + Send + Sync {
-    /// Its kind, such as `fs.write`: stable, in ledgers for ever. Lower case, dots and digits.
+    /// Its kind, such as `fs.write`: stable, in ledgers for ever. At most 64 of lower case, digits,
+    /// dots, `_` and `-`; a program that submits any other does not compile.
     const KIND: &'static str;
 
     /// What performing it gives back.

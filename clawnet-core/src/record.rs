@@ -19,7 +19,9 @@ use crate::{
     time::Timestamp,
 };
 
-/// One entry of an owner's ledger.
+mod display;
+
+/// One entry of an owner's ledger. Displayed as one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AuditRecord {

@@ -10,7 +10,7 @@
 //! A scope is a chain of mandates, the owner's first; delegating appends one. The minimum cannot
 //! exceed any member, so delegation narrows **by construction**, not by a check that could be
 //! wrong. Judging is pure: no clock, no lock, no budget spent, and it proves nothing.
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use smallvec::SmallVec;
 
@@ -116,14 +116,15 @@ impl Scope {
 
     /// One mandate after the other, for people.
     pub(crate) fn explain(&self, demand: Demand<'_>, now: Timestamp) -> Vec<Explained> {
-        let each = self.mandates.iter().map(|mandate| Explained {
-            grantor: mandate.grantor,
-            verdict: match mandate.judge(demand, now) {
+        let each = self.mandates.iter().map(|mandate| {
+            let verdict = match mandate.judge(demand, now) {
                 Finding::Pass(verdict, _) => verdict,
                 Finding::Deny(..) => Verdict::Deny,
-            },
-            matching: mandate.matching(demand, now),
-            near_miss: mandate.near_miss(demand, now),
+            };
+            let matching = mandate.matching(demand, now);
+            let silent = verdict == Verdict::Deny && matching.is_empty() && self.barred.is_none();
+            let near_miss = if silent { mandate.near_miss(demand, now) } else { None };
+            Explained { grantor: mandate.grantor, verdict, matching, near_miss }
         });
         each.collect()
     }
@@ -172,7 +173,7 @@ pub struct Explained {
     pub verdict: Verdict,
     /// Every rule about this action on this resource, those outside their window or used up too.
     pub matching: Vec<Matching>,
-    /// The nearest rule that does not fit, if nothing lets it pass.
+    /// The nearest rule that does not fit, if none does.
     pub near_miss: Option<NearMiss>,
 }
 
@@ -200,6 +201,17 @@ pub enum RuleState {
     Lapsed,
     /// Its budget is spent.
     Spent,
+}
+
+impl fmt::Display for RuleState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::InForce => "in force",
+            Self::NotYet => "not yet",
+            Self::Lapsed => "lapsed",
+            Self::Spent => "spent",
+        })
+    }
 }
 
 /// What an identity can do in one zone, and everywhere in it alike.

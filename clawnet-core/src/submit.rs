@@ -59,6 +59,7 @@ where
     O: Operation,
     E: Endpoint<O>,
 {
+    const { assert!(is_kind(O::KIND), "an operation's kind has lower-case words, dots and digits") };
     // Serialising is the application's code: what panics there is malformed.
     let made = catch_unwind(AssertUnwindSafe(|| Request::of(operation).map_err(|e| e.to_string())));
     let request = match made.unwrap_or_else(|_| Err("serialising it panicked".into())) {
@@ -165,6 +166,18 @@ async fn keep_content<O: Operation>(seat: &Seat, operation: &O) -> Result<Conten
     let Some(bytes) = operation.content() else { return Ok(Content::None) };
     let digest = seat.ledger.store.keep_body(seat.ledger.owner, bytes).await?;
     Ok(Content::Kept(ContentRef { digest, size_bytes: bytes.len() as u64 }))
+}
+
+/// Whether `text` can stand in ledgers for ever: lower case, digits, dots, `_` and `-`.
+const fn is_kind(text: &str) -> bool {
+    let mut rest = text.as_bytes();
+    while let [first, others @ ..] = rest {
+        if !matches!(first, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-') {
+            return false;
+        }
+        rest = others;
+    }
+    !text.is_empty() && text.len() <= 64
 }
 
 /// Records a refusal, which needs not wait for the disk: nothing happened.

@@ -71,7 +71,7 @@ impl<'n> Engine<'n> {
     pub(crate) fn run(self, journal: &mut Journal, order: &Order<'_>) -> Result<Done, FsError> {
         let Order { by, identity, kind, reverses, .. } = *order;
         if journal.history().get(by).is_some() {
-            return Err(FsError::InvalidRequest("the journal knows this intent already"));
+            return Err(FsError::ForeignLedger { intent: by.intent });
         }
         let steps = order.steps.clone();
         let opened = Opened { by, identity, kind: kind.into(), reverses, steps };

@@ -52,8 +52,9 @@ pub struct Node {
 }
 
 impl Node {
-    /// Opens a node over the owner's folders. `state` is the node's own directory, mode 0700,
-    /// outside every folder and on the same mount as those that are to change; it is locked.
+    /// Opens a node over the owner's folders. `state` is the node's own directory, best of mode 0700,
+    /// outside every folder and on the same mount as those that are to change; it is locked. It
+    /// belongs to one ledger: keep them together, and remove them together.
     ///
     /// Changes a crash left half way are finished or taken back: see [`Node::recovered`].
     ///

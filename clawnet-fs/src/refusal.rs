@@ -13,6 +13,13 @@ pub enum FsError {
     /// The fields of the operation contradict each other.
     #[error("invalid request: {0}")]
     InvalidRequest(&'static str),
+    /// The journal knows this intent number already, so the ledger is not the one it was kept with:
+    /// ledger and node state are kept, and removed, together.
+    #[error("the node's state knows intent {intent} of another ledger")]
+    ForeignLedger {
+        /// The number both use.
+        intent: u64,
+    },
     /// No declared folder holds the path.
     #[error("no folder of the owner's list holds it")]
     NotWhitelisted,
@@ -104,6 +111,7 @@ impl FsError {
         match self {
             Self::InvalidPath => "invalid_path",
             Self::InvalidRequest(_) => "invalid_request",
+            Self::ForeignLedger { .. } => "foreign_ledger",
             Self::NotWhitelisted => "not_whitelisted",
             Self::ReadOnly => "read_only",
             Self::ProtectedName => "protected_name",

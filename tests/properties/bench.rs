@@ -14,37 +14,37 @@ use futures::executor::block_on;
 use serde::Serialize;
 
 /// An owner's kernel and everything around it.
-pub(super) struct Bench {
-    pub(super) store: Arc<MemoryStore>,
-    pub(super) clock: ManualClock,
-    pub(super) kernel: Kernel,
-    pub(super) owner: Owner,
-    pub(super) probe: Mount<ProbePoint>,
+pub(crate) struct Bench {
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) clock: ManualClock,
+    pub(crate) kernel: Kernel,
+    pub(crate) owner: Owner,
+    pub(crate) probe: Mount<ProbePoint>,
 }
 
 impl Bench {
     /// A new owner at time zero.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::open(Arc::default(), ManualClock::default(), Limits::default())
     }
 
-    pub(super) fn open(store: Arc<MemoryStore>, clock: ManualClock, limits: Limits) -> Self {
+    pub(crate) fn open(store: Arc<MemoryStore>, clock: ManualClock, limits: Limits) -> Self {
         Self::governed(Kernel::governing(key().public_key()).limits(limits), store, clock)
     }
 
-    pub(super) fn governed(how: Governing, store: Arc<MemoryStore>, clock: ManualClock) -> Self {
+    pub(crate) fn governed(how: Governing, store: Arc<MemoryStore>, clock: ManualClock) -> Self {
         let kernel = block_on(how.open_shared(store.clone(), clock.clone())).unwrap();
         let owner = block_on(kernel.owner(key())).unwrap();
         let probe = kernel.mount("probe", ProbePoint::default());
         Self { store, clock, kernel, owner, probe }
     }
 
-    pub(super) fn set(&self, millis: u64) {
+    pub(crate) fn set(&self, millis: u64) {
         self.clock.set(Timestamp::from_millis(millis));
     }
 
     /// An identity beneath `parent`, and an agent of it.
-    pub(super) fn identity(&self, name: &str, parent: Option<IdentityId>) -> (IdentityId, Agent) {
+    pub(crate) fn identity(&self, name: &str, parent: Option<IdentityId>) -> (IdentityId, Agent) {
         let identity = match parent {
             None => block_on(self.owner.identity(name)).unwrap(),
             Some(parent) => block_on(self.owner.delegate(parent, name)).unwrap(),
@@ -52,12 +52,12 @@ impl Bench {
         (identity, block_on(self.owner.bind(identity, name, "tests")).unwrap())
     }
 
-    pub(super) fn grant(&self, to: IdentityId, grant: Grant) -> GrantId {
+    pub(crate) fn grant(&self, to: IdentityId, grant: Grant) -> GrantId {
         block_on(self.owner.grant(to, grant)).unwrap()
     }
 
     /// The intent of the operation that was run last.
-    pub(super) fn last_intent(&self) -> Intent {
+    pub(crate) fn last_intent(&self) -> Intent {
         let records = block_on(self.owner.records(self.kernel.head().sequence - 1, 2)).unwrap();
         match records.into_iter().map(|record| record.event).collect::<Vec<_>>().as_slice() {
             [Event::Intent(intent), Event::Outcome(_)] => intent.clone(),
@@ -67,33 +67,33 @@ impl Bench {
 }
 
 /// The owner's key.
-pub(super) fn key() -> SoftwareKey {
+pub(crate) fn key() -> SoftwareKey {
     SoftwareKey::from_secret(&[7; 32])
 }
 
 /// Somebody else's.
-pub(super) fn other_key() -> SoftwareKey {
+pub(crate) fn other_key() -> SoftwareKey {
     SoftwareKey::from_secret(&[8; 32])
 }
 
-pub(super) const OBSERVE: u8 = 0;
-pub(super) const CHANGE: u8 = 1;
-pub(super) const RELEASE: u8 = 2;
+pub(crate) const OBSERVE: u8 = 0;
+pub(crate) const CHANGE: u8 = 1;
+pub(crate) const RELEASE: u8 = 2;
 
 /// An operation that touches whatever it says, and does nothing.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Probe<const EFFECT: u8> {
-    pub(super) demands: Vec<(Action, Resource)>,
-    pub(super) name: String,
-    pub(super) number: u64,
+pub(crate) struct Probe<const EFFECT: u8> {
+    pub(crate) demands: Vec<(Action, Resource)>,
+    pub(crate) name: String,
+    pub(crate) number: u64,
 }
 
 impl<const EFFECT: u8> Probe<EFFECT> {
-    pub(super) fn new(demands: &[(Action, Resource)], name: &str) -> Self {
+    pub(crate) fn new(demands: &[(Action, Resource)], name: &str) -> Self {
         Self { demands: demands.to_vec(), name: name.into(), number: 0 }
     }
 
-    pub(super) fn on(action: Action, resource: &str) -> Self {
+    pub(crate) fn on(action: Action, resource: &str) -> Self {
         Self::new(&[(action, resource.parse().unwrap())], "")
     }
 }
@@ -117,7 +117,7 @@ impl<const EFFECT: u8> Operation for Probe<EFFECT> {
 }
 
 /// All of `each`, of which there is at least one.
-pub(super) fn demands(each: &[(Action, Resource)]) -> Demands<'_> {
+pub(crate) fn demands(each: &[(Action, Resource)]) -> Demands<'_> {
     let [(action, resource), more @ ..] = each else { panic!("no demands") };
     let first = Demands::one(*action, resource);
     more.iter().fold(first, |all, (action, resource)| all.and(*action, resource))
@@ -125,7 +125,7 @@ pub(super) fn demands(each: &[(Action, Resource)]) -> Demands<'_> {
 
 /// What layer 2 says.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Layer2 {
+pub(crate) enum Layer2 {
     Admits(u64),
     Vetoes,
     Panics,
@@ -133,7 +133,7 @@ pub(super) enum Layer2 {
 
 /// The endpoint of probes: says what it was told to say, and counts what it performed.
 #[derive(Debug)]
-pub(super) struct ProbePoint {
+pub(crate) struct ProbePoint {
     says: Mutex<Layer2>,
     performed: AtomicU64,
 }
@@ -145,11 +145,11 @@ impl Default for ProbePoint {
 }
 
 impl ProbePoint {
-    pub(super) fn says(&self, answer: Layer2) {
+    pub(crate) fn says(&self, answer: Layer2) {
         *self.says.lock().unwrap() = answer;
     }
 
-    pub(super) fn performed(&self) -> u64 {
+    pub(crate) fn performed(&self) -> u64 {
         self.performed.load(Ordering::SeqCst)
     }
 }
@@ -174,22 +174,22 @@ impl<const EFFECT: u8> Endpoint<Probe<EFFECT>> for ProbePoint {
 
 /// Counts answers, and prints how often each was reached.
 #[derive(Debug, Default)]
-pub(super) struct Tally(pub(super) std::collections::BTreeMap<String, u64>);
+pub(crate) struct Tally(pub(crate) std::collections::BTreeMap<String, u64>);
 
 impl Tally {
-    pub(super) fn count(&mut self, what: impl Debug) {
+    pub(crate) fn count(&mut self, what: impl Debug) {
         *self.0.entry(format!("{what:?}")).or_default() += 1;
     }
 
-    pub(super) fn of(&self, what: impl Debug) -> u64 {
+    pub(crate) fn of(&self, what: impl Debug) -> u64 {
         self.0.get(&format!("{what:?}")).copied().unwrap_or(0)
     }
 
-    pub(super) fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.0.values().sum()
     }
 
-    pub(super) fn print(&self, title: &str) {
+    pub(crate) fn print(&self, title: &str) {
         println!("{title}: {}", self.total());
         for (what, count) in &self.0 {
             println!("  {count:>8}  {what}");

@@ -105,6 +105,14 @@ impl Owner {
         all
     }
 
+    /// The live identity of this name, one of them if there are several: what a
+    /// program looks for when it starts a second time.
+    #[must_use]
+    pub fn find_identity(&self, name: &str) -> Option<Overview> {
+        let mut all = self.identities().into_iter();
+        all.find(|one| one.standing == Standing::Live && one.name == name)
+    }
+
     /// What `identity`'s scope says to an operation, mandate by mandate and rule by rule.
     pub fn explain(
         &self,
@@ -212,7 +220,7 @@ impl fmt::Display for Explanation {
             let grantor = mandate.grantor.map_or("the owner".into(), |id| id.to_string());
             write!(f, "\n  granted by {grantor}: {}", mandate.verdict)?;
             for rule in &mandate.matching {
-                write!(f, "\n    {:?}: {} ({})", rule.state, rule.text, rule.rule)?;
+                write!(f, "\n    {}: {} ({})", rule.state, rule.text, rule.rule)?;
             }
             if let Some(near) = &mandate.near_miss {
                 write!(f, "\n    nearest: {near}")?;

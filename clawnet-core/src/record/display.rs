@@ -1,0 +1,94 @@
+//! Records in one line each, for people.
+use std::fmt;
+
+use super::{Act, Actor, AuditRecord, Event, OperationText, OutcomeKind};
+
+/// The number, the time, who, and what.
+impl fmt::Display for AuditRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>6}  {}  {:<6}  {}", self.sequence, self.at, self.actor.role(), self.event)
+    }
+}
+
+impl Actor {
+    /// `agent`, `kernel` or `owner`.
+    #[must_use]
+    pub const fn role(&self) -> &'static str {
+        match self {
+            Self::Agent { .. } => "agent",
+            Self::Kernel => "kernel",
+            Self::Owner => "owner",
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Act(signed) => signed.act.fmt(f),
+            Self::Asked(question) => {
+                write!(f, "asks for {}{}", question.kind, OnPath(Some(&question.operation)))?;
+                write!(f, ", {}", question.ticket)
+            }
+            Self::Checkpoint { .. } => f.write_str("keeps the state"),
+            Self::Delegated { identity, name, .. } => {
+                write!(f, "delegates to `{name}`, {identity}")
+            }
+            Self::Denied(refused) => {
+                let on = OnPath(refused.operation.as_ref());
+                write!(f, "{}{on}: {}", refused.kind, refused.denial)
+            }
+            Self::Intent(intent) => {
+                write!(f, "will {}{}", intent.kind, OnPath(Some(&intent.operation)))?;
+                intent.approval.map_or(Ok(()), |ticket| write!(f, ", spends {ticket}"))
+            }
+            Self::Opened { format, .. } => write!(f, "opens the ledger, format {format}"),
+            Self::Outcome(outcome) => match &outcome.result {
+                OutcomeKind::Done => write!(f, "did {}", outcome.intent),
+                OutcomeKind::Failed { code, what } => {
+                    write!(f, "failed {}: {code}, {what}", outcome.intent)
+                }
+                OutcomeKind::Interrupted => write!(f, "interrupted {}", outcome.intent),
+            },
+            Self::Recalled { intent, said } => write!(f, "learns of {intent}: {said:?}"),
+            Self::Recovered { closed } => write!(f, "closed {closed} interrupted intents"),
+        }
+    }
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Approve(approval) => write!(f, "says yes to {}", approval.ticket),
+            Self::Bind { agent, name, .. } => write!(f, "binds the agent `{name}`, {agent}"),
+            Self::Dismiss { agent } => write!(f, "dismisses {agent}"),
+            Self::Freeze { identity: Some(identity) } => write!(f, "freezes {identity}"),
+            Self::Freeze { identity: None } => f.write_str("freezes everything"),
+            Self::Grant { grant, identity, rules } => {
+                write!(f, "grants {identity} {} rules, {grant}", rules.rules().len())
+            }
+            Self::Identity { identity, name, .. } => {
+                write!(f, "makes the identity `{name}`, {identity}")
+            }
+            Self::Reject { ticket } => write!(f, "says no to {ticket}"),
+            Self::Retire { identity, .. } => write!(f, "retires {identity}"),
+            Self::Revoke { grant } => write!(f, "revokes {grant}"),
+            Self::Unfreeze { identity: Some(identity) } => write!(f, "unfreezes {identity}"),
+            Self::Unfreeze { identity: None } => f.write_str("unfreezes everything"),
+        }
+    }
+}
+
+/// The path an operation names, if it names one.
+struct OnPath<'a>(Option<&'a OperationText>);
+
+impl fmt::Display for OnPath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        #[derive(serde::Deserialize)]
+        struct Named {
+            path: String,
+        }
+        let named = self.0.and_then(|text| serde_json::from_str::<Named>(text.as_str()).ok());
+        named.map_or(Ok(()), |named| write!(f, " {}", named.path.escape_debug()))
+    }
+}
