@@ -222,7 +222,7 @@ fn what_changes_while_layer_2_is_asked_is_judged_again() {
                 Ends::Revocation => DenyCode::NoGrant,
                 Ends::Freeze => DenyCode::Frozen,
                 Ends::FreezeOfAll => DenyCode::KernelFrozen,
-                Ends::Dismissal => DenyCode::Foreign,
+                Ends::Dismissal => DenyCode::Dismissed,
                 Ends::Deny => DenyCode::ExplicitDeny,
             };
             assert_eq!(denial.code, expect, "{ends:?}, {effect}");

@@ -1,4 +1,6 @@
 //! The README's program, compiled and run; and the place it works in.
+#![expect(clippy::disallowed_methods, reason = "a test makes its own folders")]
+
 use std::{fs, io};
 
 use tempfile::TempDir;
