@@ -54,7 +54,8 @@ impl Denial {
 
     /// Only what an endpoint may say: its own code and reason, and nothing about rules.
     pub(crate) fn said_by_endpoint(self) -> Self {
-        let denial = Self::of(Layer::Endpoint, self.code);
+        let code = if let DenyCode::Endpoint(code) = self.code { code } else { Code::new("other") };
+        let denial = Self::of(Layer::Endpoint, DenyCode::Endpoint(code.bounded()));
         match self.reason {
             Some(reason) => denial.because(reason),
             None => denial,

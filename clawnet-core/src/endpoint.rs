@@ -79,7 +79,7 @@ pub struct Fault {
 impl Fault {
     /// A failure with a code of the endpoint's own, in `snake_case`, and a sentence.
     pub fn new(code: &'static str, what: impl Into<String>) -> Self {
-        Self { code: Code::new(code), what: shorten(what.into()) }
+        Self { code: Code::new(code).bounded(), what: shorten(what.into()) }
     }
 
     /// Why, for programs.
@@ -108,7 +108,7 @@ pub struct Mount<E> {
 
 impl<E> Mount<E> {
     pub(crate) fn new(name: &str, endpoint: E, ledger: Arc<Ledger>) -> Self {
-        Self { name: shorten(name.into()).into(), endpoint, ledger }
+        Self { name: short_name(name).into(), endpoint, ledger }
     }
 
     /// Its name.
@@ -154,6 +154,18 @@ impl<E> Mount<E> {
         (result, evidence.get().copied())
     }
 }
+
+/// The name itself, or of a long one its beginning and the digest of all of it: bounded, and never
+/// another mount's.
+fn short_name(name: &str) -> String {
+    if name.len() <= NAME_BYTES_MAX {
+        return name.into();
+    }
+    let front = name.get(..name.floor_char_boundary(NAME_BYTES_MAX)).unwrap_or_default();
+    format!("{front}~{}", Digest::of_content(name.as_bytes()))
+}
+
+const NAME_BYTES_MAX: usize = 64;
 
 impl<E> fmt::Debug for Mount<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -75,7 +75,7 @@ pub(crate) fn restrict(
         let answer = catch_unwind(AssertUnwindSafe(|| (policy.name(), policy.restrict(asked))));
         let late = clock.now() >= started.after(Duration::from_millis(ANSWER_MS_MAX));
         let fault = |name, what: &str| {
-            let code = DenyCode::HouseFault(Code::new(name));
+            let code = DenyCode::HouseFault(Code::new(name).bounded());
             Denial::of(Layer::House, code).because(what)
         };
         match answer {
@@ -83,7 +83,7 @@ pub(crate) fn restrict(
             Ok((name, _)) if late => return Err(fault(name, "took too long to answer")),
             Ok((name, Err(HouseFault(what)))) => return Err(fault(name, &what)),
             Ok((name, Ok(Restriction::Deny(reason)))) => {
-                let code = DenyCode::HouseRule(Code::new(name));
+                let code = DenyCode::HouseRule(Code::new(name).bounded());
                 return Err(Denial::of(Layer::House, code).because(reason));
             }
             Ok((_, Ok(Restriction::Ask))) => verdict = verdict.min(Verdict::Ask),

@@ -201,7 +201,12 @@ impl Ledger {
 
     /// Waits until what was appended is durable.
     pub(crate) async fn settle(&self, commit: Commit) -> Result<(), StoreError> {
-        commit.await.map_err(|error| self.fail(error))
+        let settled = commit.await.map_err(|error| self.fail(error));
+        if settled.is_err() {
+            // Nobody else will unlock the ledger and wake those who follow it.
+            drop(WakeFollowers(self));
+        }
+        settled
     }
 
     /// Appends one event, and before it the outcomes of abandoned intents.

@@ -180,7 +180,18 @@ impl Code {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// At most 64 bytes of it: records are bounded.
+    pub(crate) fn bounded(self) -> Self {
+        let end = self.0.floor_char_boundary(CODE_BYTES_MAX);
+        if end == self.0.len() {
+            return self;
+        }
+        Self(self.0.get(..end).unwrap_or_default().to_owned().into())
+    }
 }
+
+const CODE_BYTES_MAX: usize = 64;
 
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -33,7 +33,7 @@ impl Follow {
             if let Some(record) = self.ready.pop_front() {
                 return Ok(record);
             }
-            poll_fn(|cx| self.poll_behind(cx)).await;
+            poll_fn(|cx| self.poll_behind(cx)).await?;
             let owner = self.ledger.owner;
             let frames = self.ledger.store.read(owner, self.next, CHUNK_BYTES).await?;
             if frames.is_empty() {
@@ -52,12 +52,15 @@ impl Follow {
         }
     }
 
-    /// Ready once the ledger holds a record this has not read.
-    fn poll_behind(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready once the ledger holds a record this has not read, or will never hold one.
+    fn poll_behind(&self, cx: &mut Context<'_>) -> Poll<Result<(), StoreError>> {
         let waker = cx.waker().clone();
         let inner = self.ledger.peek();
         if inner.head().sequence >= self.next {
-            return Poll::Ready(());
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(error) = self.ledger.failure() {
+            return Poll::Ready(Err(error.clone()));
         }
         // Registered under the lock that appends take, so no record is missed in between.
         let mut followers = self.ledger.followers.lock().unwrap_or_else(PoisonError::into_inner);
