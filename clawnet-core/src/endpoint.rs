@@ -285,3 +285,29 @@ impl<O> fmt::Debug for Authorized<'_, O> {
         f.write_str("Authorized")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_endpoint_says_is_bounded_and_its_own() {
+        let long: &'static str = Box::leak("x".repeat(2 << 20).into_boxed_str());
+        let fault = Fault::new(long, long);
+        assert!(fault.code().len() <= 64 && fault.what().len() <= 1024);
+        let denial = Denial::by_endpoint(long, long).said_by_endpoint();
+        assert!(denial.to_string().len() < 2048);
+        let borrowed = Denial::of(Layer::Owner, DenyCode::Rejected).said_by_endpoint();
+        assert_eq!(borrowed.code, DenyCode::Endpoint(Code::new("other")));
+        assert_eq!(borrowed.layer, Layer::Endpoint);
+    }
+
+    #[test]
+    fn long_names_stay_apart() {
+        let front = "x".repeat(2000);
+        let (staging, prod) = (short_name(&format!("{front}a")), short_name(&format!("{front}b")));
+        assert_ne!(staging, prod);
+        assert!(staging.len() <= 64 + 1 + 64);
+        assert_eq!(short_name("files"), "files");
+    }
+}

@@ -139,7 +139,11 @@ impl Owner {
             let archive = Archive::draw(&self.ledger.peek().state, identity)?;
             let bytes = archive.bytes()?;
             let kept = self.ledger.store.keep_body(self.id(), &bytes).await;
-            let digest = kept.map_err(|error| self.ledger.fail(error))?;
+            let digest = kept.map_err(|error| {
+                // What is too large is refused whole, and the store goes on.
+                let refused = matches!(error, StoreError::TooLarge { .. });
+                if refused { error } else { self.ledger.fail(error) }
+            })?;
             // What changed while the owner was signing is in the archive too, or it is drawn again.
             let make = |state: &State, _| {
                 let same = Archive::draw(state, identity)? == archive;
