@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use crate::{
     digest::Digest,
     id::{AgentId, IdentityId, TicketId},
+    operation::Demanded,
     rule::RuleId,
     time::Timestamp,
 };
@@ -120,6 +121,8 @@ pub struct Question {
     /// Content to read before deciding, by digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<ContentRef>,
+    /// What the operation would touch.
+    pub demands: Demanded,
     /// The digest of kind and operation: what a yes is a yes to.
     pub digest: Digest,
     /// The policy epoch of the identity when it asked. A yes is void in any other.
@@ -220,6 +223,7 @@ fn visible(c: char) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operation::Action;
 
     #[test]
     fn no_value_can_pass_for_another_line() {
@@ -227,6 +231,8 @@ mod tests {
         let question = Question {
             agent: AgentId::made_at(crate::id::OwnerId::of_key(&[0; 32]), 1, 0),
             content: None,
+            demands: crate::operation::Demands::one(Action::Write, &"fs:/a".parse().unwrap())
+                .recorded(),
             digest: Digest::ZERO,
             epoch: 0,
             expires: Timestamp::default(),

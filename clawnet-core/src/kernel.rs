@@ -72,7 +72,7 @@ impl Governing {
         let clock = Box::new(clock);
         let opening = LedgerOpening { key, limits, house, clock, whole, known };
         let (ledger, recovery) = Ledger::open(store, opening).await?;
-        Ok(Kernel { ledger: Arc::new(ledger), key, recovery })
+        Ok(Kernel { ledger: Arc::new(ledger), recovery })
     }
 }
 
@@ -86,12 +86,12 @@ impl fmt::Debug for Governing {
 #[derive(Debug)]
 pub struct Kernel {
     ledger: Arc<Ledger>,
-    key: PublicKey,
     recovery: Recovery,
 }
 
 impl Kernel {
-    /// Begins to describe the kernel of the owner with this key.
+    /// Begins to describe the kernel of the owner whose ledger began with this key, which names it
+    /// even after the owner has taken another.
     pub fn governing(owner: PublicKey) -> Governing {
         let (limits, house) = (Limits::default(), Vec::new());
         Governing { key: owner, limits, house, whole: false, known: None }
@@ -124,13 +124,16 @@ impl Kernel {
     /// The handle to decide with. The signer proves that it holds the owner's key by signing the
     /// present end of the ledger; naming the key is not enough.
     pub async fn owner(&self, signer: impl Signer + 'static) -> Result<Owner, OwnerError> {
-        if signer.public_key() != self.key {
+        let (owner, head, key) = {
+            let inner = self.ledger.peek();
+            (self.ledger.owner, inner.head(), inner.state.key)
+        };
+        if signer.public_key() != key {
             return Err(OwnerError::ForeignKey);
         }
-        let (owner, head) = (self.ledger.owner, self.head());
         let challenge = format!("clawnet owner handle v1\n{owner} {} {}", head.sequence, head.hash);
         let signature = signer.sign(challenge.as_bytes()).await?;
-        match self.key.verify(challenge.as_bytes(), &signature) {
+        match key.verify(challenge.as_bytes(), &signature) {
             Ok(()) => Ok(Owner::new(self.ledger.clone(), Box::new(signer))),
             Err(_) => Err(OwnerError::ForeignKey),
         }

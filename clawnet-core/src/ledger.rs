@@ -298,7 +298,7 @@ impl Ledger {
                 position: "state".into(),
                 what: error.to_string(),
             })?;
-            let event = Event::Checkpoint { state: digest };
+            let event = Event::Snapshot { state: digest };
             // Nothing may come between the sealed state and its record: not `append`.
             let event = (now, Actor::Kernel, &event);
             let appended = self.write(&mut inner, event, Durability::Durable);
@@ -391,12 +391,13 @@ fn changes_policy(event: &Event) -> bool {
     match event {
         Event::Act(_) | Event::Delegated { .. } => true,
         Event::Asked(_)
-        | Event::Checkpoint { .. }
         | Event::Denied(_)
+        | Event::Erased { .. }
         | Event::Intent(_)
         | Event::Opened { .. }
         | Event::Outcome(_)
         | Event::Recalled { .. }
-        | Event::Recovered { .. } => false,
+        | Event::Recovered { .. }
+        | Event::Snapshot { .. } => false,
     }
 }

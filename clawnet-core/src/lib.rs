@@ -149,7 +149,7 @@ pub use id::{AgentId, GrantId, IdentityId, NotAnId, OwnerId, TicketId};
 pub use kernel::{Governing, Kernel};
 pub use key::{BadSignature, PublicKey, Signature, Signer, SignerError, SoftwareKey};
 pub use ledger::{Damage, Follow, Limits, Recovery, Verification};
-pub use operation::{Action, Code, Demand, Demands, Effect, Operation, UnknownAction};
+pub use operation::{Action, Code, Demand, Demanded, Demands, Effect, Operation, UnknownAction};
 pub use owner::{Archive, Explanation, Overview, Owner, OwnerError};
 pub use policy::{ActError, Standing};
 pub use record::{

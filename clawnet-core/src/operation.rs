@@ -2,6 +2,7 @@
 use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::{
     canonical::{self, NotCanonical},
@@ -160,6 +161,26 @@ impl<'o> Demands<'o> {
     /// Each of them, in the order they were named.
     pub fn iter(&self) -> impl Iterator<Item = &Demand<'o>> {
         std::iter::once(&self.first).chain(&self.more)
+    }
+}
+
+impl Demands<'_> {
+    /// The same as data, as records keep it.
+    pub(crate) fn recorded(&self) -> Demanded {
+        let all = self.iter().map(|demand| (demand.action, demand.resource.clone()));
+        Demanded(all.collect())
+    }
+}
+
+/// What an operation touches, as records keep it. Written as `[["write","fs:/work/q3.md"]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Demanded(SmallVec<[(Action, Resource); 1]>);
+
+impl Demanded {
+    /// Each action and what it is done to.
+    pub fn iter(&self) -> impl Iterator<Item = (Action, &Resource)> {
+        self.0.iter().map(|(action, resource)| (*action, resource))
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod insight;
+mod keys;
 
 pub use insight::{Explanation, Overview};
 
@@ -58,15 +59,33 @@ impl Owner {
         name: &str,
         runtime: &str,
     ) -> Result<Agent, OwnerError> {
-        let (name, runtime) = (name.to_owned(), runtime.to_owned());
-        let number = self
-            .act(|owner, number| {
-                let agent = AgentId::made_at(owner, number, 0);
-                Act::Bind { agent, identity, name: name.clone(), runtime: runtime.clone() }
-            })
-            .await?;
-        let agent = AgentId::made_at(self.id(), number, 0);
-        Ok(Agent { seat: Seat::new(self.ledger.clone(), identity, agent) })
+        let make = |owner, number| Act::Bind {
+            agent: AgentId::made_at(owner, number, 0),
+            identity,
+            job: None,
+            name: name.to_owned(),
+            runtime: runtime.to_owned(),
+        };
+        self.act(make).await.map(|number| self.bound_at(number, identity))
+    }
+
+    /// Lets `runtime` have a go at `job` for `identity`: binds an agent for that and nothing else.
+    /// Authority is the identity's, so another runtime's go at the same job has the same, and all
+    /// of them are found by the job's name.
+    pub async fn attempt(
+        &self,
+        identity: IdentityId,
+        job: &str,
+        runtime: &str,
+    ) -> Result<Agent, OwnerError> {
+        let make = |owner, number| Act::Bind {
+            agent: AgentId::made_at(owner, number, 0),
+            identity,
+            job: Some(job.to_owned()),
+            name: job.to_owned(),
+            runtime: runtime.to_owned(),
+        };
+        self.act(make).await.map(|number| self.bound_at(number, identity))
     }
 
     /// Gives the handle of an agent bound earlier, after a restart say.
@@ -172,6 +191,15 @@ impl Owner {
         })
     }
 
+    /// Removes a body for good: content of a question, an archive, evidence. The decision is
+    /// recorded first and its completion after it, so a crash in between is made good when the
+    /// ledger is opened; the records that name the body still verify. Content that comes again is
+    /// kept again. Copies elsewhere are out of reach.
+    pub async fn erase(&self, body: Digest) -> Result<(), OwnerError> {
+        self.act(|_, _| Act::Erase { body }).await?;
+        self.ledger.erase(body).await.map_err(OwnerError::Store)
+    }
+
     /// A body by its digest, checked against it.
     pub(crate) async fn body(&self, digest: Digest) -> Result<Option<Vec<u8>>, OwnerError> {
         let Some(bytes) = self.ledger.store.body(self.id(), digest).await? else { return Ok(None) };
@@ -180,6 +208,11 @@ impl Owner {
         }
         let what = "its content does not have its digest".into();
         Err(StoreError::Damaged { position: format!("body {digest}"), what }.into())
+    }
+
+    fn bound_at(&self, number: u64, identity: IdentityId) -> Agent {
+        let agent = AgentId::made_at(self.id(), number, 0);
+        Agent { seat: Seat::new(self.ledger.clone(), identity, agent) }
     }
 
     async fn make_identity(
@@ -210,6 +243,9 @@ impl Owner {
         loop {
             let (number, act) = {
                 let inner = self.ledger.lock()?;
+                if self.signer.public_key() != inner.state.key {
+                    return Err(OwnerError::ForeignKey);
+                }
                 let number = inner.state.acts + 1;
                 let act = make(&inner.state, number)?;
                 inner.state.check_act(&act, self.ledger.tick(&inner))?;

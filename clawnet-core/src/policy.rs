@@ -25,7 +25,17 @@ mod check;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct State {
     pub(crate) owner: OwnerId,
+    /// The key the ledger began with, which names it.
+    pub(crate) founder: PublicKey,
+    /// The key the owner signs with now.
     pub(crate) key: PublicKey,
+    /// The key checkpoints are signed with now, if the owner certified one.
+    pub(crate) kernel_key: Option<PublicKey>,
+    /// The acts that lead from the first key to the kernel's: each change of the owner's, and the
+    /// last certificate.
+    pub(crate) credential: Vec<SignedAct>,
+    /// Bodies that are to be gone, and are not known to be.
+    pub(crate) erasing: BTreeSet<Digest>,
     /// The time of the last record.
     pub(crate) at: Timestamp,
     /// How many acts the owner has signed.
@@ -66,6 +76,7 @@ pub(crate) struct AgentState {
     pub(crate) identity: IdentityId,
     pub(crate) name: String,
     pub(crate) runtime: String,
+    pub(crate) job: Option<String>,
 }
 
 /// Whether an identity may act.
@@ -100,6 +111,8 @@ pub(crate) struct Asked {
 
 /// How deep identities may stand beneath one another; the owner's own are at depth 1.
 pub(crate) const DEPTH_MAX: usize = 4;
+/// How often the owner's key may change: what leads from the first to the last is told to others.
+pub(crate) const REKEYS_MAX: usize = 64;
 /// How many rejections of an identity are remembered.
 const REJECTED_MAX: usize = 1024;
 /// How many security events are remembered by number.
@@ -109,7 +122,11 @@ impl State {
     pub(crate) fn new(key: PublicKey) -> Self {
         Self {
             owner: key.owner(),
+            founder: key,
             key,
+            kernel_key: None,
+            credential: Vec::new(),
+            erasing: BTreeSet::new(),
             at: Timestamp::default(),
             acts: 0,
             frozen: false,
@@ -124,7 +141,7 @@ impl State {
         }
     }
 
-    /// The bytes of this state and their digest, as a checkpoint names it.
+    /// The bytes of this state and their digest, as a snapshot's record names it.
     pub(crate) fn seal(&self) -> Result<(Vec<u8>, Digest), serde_json::Error> {
         let bytes = serde_json::to_vec(self)?;
         let digest = STATE.digest(&[&bytes]);
@@ -156,7 +173,10 @@ impl State {
                 self.notice(sequence);
             }
             Event::Denied(_) | Event::Recovered { .. } => self.notice(sequence),
-            Event::Checkpoint { .. } | Event::Opened { .. } => {}
+            Event::Erased { body } => {
+                self.erasing.remove(body);
+            }
+            Event::Opened { .. } | Event::Snapshot { .. } => {}
         }
     }
 
@@ -255,14 +275,22 @@ impl State {
                     asked.granted = true;
                 }
             }
-            Act::Bind { agent, identity, name, runtime } => {
-                let (identity, name, runtime) = (*identity, name.clone(), runtime.clone());
-                self.agents.insert(*agent, AgentState { identity, name, runtime });
+            Act::Bind { agent, identity, job, name, runtime } => {
+                let (name, runtime, job) = (name.clone(), runtime.clone(), job.clone());
+                self.agents.insert(*agent, AgentState { identity: *identity, name, runtime, job });
+            }
+            Act::Certify { key } => {
+                self.kernel_key = Some(*key);
+                self.credential.retain(|signed| matches!(signed.act, Act::Rekey { .. }));
+                self.credential.push(signed.clone());
             }
             Act::Dismiss { agent } => {
                 if let Some(AgentState { identity, .. }) = self.agents.remove(agent) {
                     self.changed(identity);
                 }
+            }
+            Act::Erase { body } => {
+                self.erasing.insert(*body);
             }
             Act::Freeze { identity } => self.stand(*identity, Standing::Frozen),
             Act::Unfreeze { identity } => self.stand(*identity, Standing::Live),
@@ -271,6 +299,10 @@ impl State {
             }
             Act::Identity { identity, name, parent } => self.identity(*identity, name, *parent),
             Act::Reject { ticket } => self.reject(*ticket),
+            Act::Rekey { key, .. } => {
+                self.key = *key;
+                self.credential.push(signed.clone());
+            }
             Act::Retire { archive, identity } => {
                 self.retire(*identity, *archive);
             }
@@ -463,6 +495,12 @@ pub enum ActError {
     /// The signed yes is not one to the question that waits.
     #[error("the approval is not for what was asked")]
     ApprovalMismatch,
+    /// The key is in use already, as the owner's or the kernel's.
+    #[error("the key is in use already")]
+    KeyInUse,
+    /// The owner changed keys as often as a ledger bears.
+    #[error("the owner's key was changed {REKEYS_MAX} times")]
+    TooManyKeys,
     /// The act is not the next one, or its signature is not the owner's.
     #[error("act {number} is not the owner's next")]
     NotTheOwners {

@@ -8,18 +8,22 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::{
-    approval::{Approval, OperationText, Question, Version},
+    approval::{OperationText, Question, Version},
     denial::Denial,
     digest::{CHAIN, Digest},
     id::{AgentId, GrantId, IdentityId, OwnerId, TicketId},
-    key::{PublicKey, Signature},
-    operation::{Code, Effect},
+    key::PublicKey,
+    operation::{Code, Demanded, Effect},
     rule::{Grant, RuleId},
     store::Frame,
     time::Timestamp,
 };
 
+mod act;
 mod display;
+
+pub(crate) use act::key_statement;
+pub use act::{Act, SignedAct};
 
 /// One entry of an owner's ledger. Displayed as one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,11 +152,6 @@ pub enum Event {
     Act(SignedAct),
     /// An agent asked for what needs the owner's yes.
     Asked(Question),
-    /// The state that all records before this one fold to.
-    Checkpoint {
-        /// Its digest.
-        state: Digest,
-    },
     /// An agent handed part of its scope on, to an identity made for it.
     Delegated {
         /// Who may act under it.
@@ -168,13 +167,18 @@ pub enum Event {
     },
     /// An operation was refused: a boundary violation.
     Denied(Refused),
+    /// A body is gone from the store, as the owner decided.
+    Erased {
+        /// Its content digest.
+        body: Digest,
+    },
     /// An operation is about to be performed.
     Intent(Intent),
     /// The first record: whose ledger this is.
     Opened {
         /// The version of this format: 1.
         format: u16,
-        /// The owner's public key.
+        /// The owner's public key then, which names the ledger for good.
         key: PublicKey,
     },
     /// What came of an intent.
@@ -191,116 +195,10 @@ pub enum Event {
         /// How many.
         closed: u64,
     },
-}
-
-/// What the owner decided, and the signature that proves it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct SignedAct {
-    /// The decision.
-    pub act: Act,
-    /// Its place among the owner's acts, counted from 1, so that none can be replayed.
-    pub number: u64,
-    /// By the owner's key, over [`SignedAct::statement`].
-    pub signature: Signature,
-}
-
-impl SignedAct {
-    pub(crate) fn new(act: Act, number: u64, signature: Signature) -> Self {
-        Self { act, number, signature }
-    }
-
-    /// The bytes a signature is over: a line that says what this is, then canonical JSON.
-    #[must_use]
-    pub fn statement(owner: OwnerId, number: u64, act: &Act) -> Vec<u8> {
-        #[derive(Serialize)]
-        struct Statement<'a> {
-            act: &'a Act,
-            ledger: OwnerId,
-            number: u64,
-        }
-        let mut bytes = b"clawnet owner act v1\n".to_vec();
-        // Acts are plain data with text keys: writing them to memory cannot fail, and a cut
-        // statement would verify nothing.
-        let statement = Statement { act, ledger: owner, number };
-        if serde_json::to_writer(&mut bytes, &statement).is_err() {
-            bytes.clear();
-        }
-        bytes
-    }
-}
-
-/// A decision only the owner can take.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-#[non_exhaustive]
-pub enum Act {
-    /// Said yes to a question.
-    Approve(Approval),
-    /// Let an agent act for an identity.
-    Bind {
-        /// The agent.
-        agent: AgentId,
-        /// For whom.
-        identity: IdentityId,
-        /// What it is called.
-        name: String,
-        /// Where it runs, such as `claude-code`.
-        runtime: String,
-    },
-    /// Ended an agent's right to act.
-    Dismiss {
-        /// The agent.
-        agent: AgentId,
-    },
-    /// Stopped an identity, or everything.
-    Freeze {
-        /// Which identity, or none for everything.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        identity: Option<IdentityId>,
-    },
-    /// Issued a grant.
-    Grant {
-        /// Its identifier.
-        grant: GrantId,
-        /// To whom.
-        identity: IdentityId,
-        /// Its rules.
-        rules: Grant,
-    },
-    /// Made an identity, beneath another or beneath the owner.
-    Identity {
-        /// Its identifier.
-        identity: IdentityId,
-        /// What it is called.
-        name: String,
-        /// Whose scope limits it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        parent: Option<IdentityId>,
-    },
-    /// Said no to a question.
-    Reject {
-        /// Which.
-        ticket: TicketId,
-    },
-    /// Ended an identity for good.
-    Retire {
-        /// The digest of its archive.
-        archive: Digest,
-        /// Which.
-        identity: IdentityId,
-    },
-    /// Took a grant back.
-    Revoke {
-        /// Which.
-        grant: GrantId,
-    },
-    /// Let an identity, or everything, go on.
-    Unfreeze {
-        /// Which identity, or none for everything.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        identity: Option<IdentityId>,
+    /// What all records before this one fold to, kept to reopen from.
+    Snapshot {
+        /// Its digest.
+        state: Digest,
     },
 }
 
@@ -312,6 +210,8 @@ pub struct Intent {
     /// The approval it spends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<TicketId>,
+    /// What it touches.
+    pub demands: Demanded,
     /// What it does to the world.
     pub effect: Effect,
     /// The identity's policy epoch it was judged in.
@@ -379,6 +279,9 @@ pub enum Recalled {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Refused {
+    /// What it would touch, unless it was malformed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub demands: Option<Demanded>,
     /// Why.
     pub denial: Denial,
     /// The operation's kind.

@@ -22,7 +22,7 @@ use crate::{
     denial::{Denial, DenyCode, Layer},
     endpoint::{Admitted, Endpoint, Fault, Mount},
     ledger::{Content, Draft, Entry, Opening},
-    operation::{Operation, Request},
+    operation::{Demands, Operation, Request},
     permit::Permit,
     record::{Actor, Event, OutcomeKind, Refused},
     store::{Durability, StoreError},
@@ -69,7 +69,7 @@ where
             return Err(refuse(seat, O::KIND, None, denial));
         }
     };
-    let refuse = |denial| refuse(seat, O::KIND, Some(request.text()), denial);
+    let refuse = |denial| refuse(seat, O::KIND, Some((&request.demands, request.text())), denial);
     let refuse_kept = |error| {
         if let StoreError::TooLarge { size_bytes, .. } = error {
             let what = format!("{size_bytes} bytes of content cannot be shown to the owner");
@@ -123,6 +123,7 @@ fn enter<'a, O: Operation>(
         identity: seat.caller().identity(),
         kind: O::KIND,
         effect: O::EFFECT,
+        demands: &request.demands,
         operation: request.text(),
         digest: &|| request.digest(mount),
         judged: permit.judged(),
@@ -181,11 +182,17 @@ const fn is_kind(text: &str) -> bool {
 }
 
 /// Records a refusal, which needs not wait for the disk: nothing happened.
-fn refuse(seat: &Seat, kind: &'static str, operation: Option<&str>, denial: Denial) -> Refusal {
+fn refuse(
+    seat: &Seat,
+    kind: &'static str,
+    asked: Option<(&Demands<'_>, &str)>,
+    denial: Denial,
+) -> Refusal {
     let event = Event::Denied(Refused {
+        demands: asked.map(|(demands, _)| demands.recorded()),
         denial: denial.clone(),
         kind: kind.into(),
-        operation: operation.map(OperationText::new),
+        operation: asked.map(|(_, operation)| OperationText::new(operation)),
     });
     let caller = seat.caller();
     let actor = Actor::Agent { agent: caller.agent(), identity: caller.identity() };

@@ -11,7 +11,7 @@ use crate::{
     denial::{Denial, DenyCode, Layer},
     digest::Digest,
     id::{AgentId, IdentityId, TicketId},
-    operation::Effect,
+    operation::{Demands, Effect},
     policy::ActError,
     record::{Actor, Event, Intent, Outcome, OutcomeKind},
     rule::Verdict,
@@ -26,6 +26,7 @@ pub(crate) struct Draft<'d> {
     pub(crate) identity: IdentityId,
     pub(crate) kind: &'static str,
     pub(crate) effect: Effect,
+    pub(crate) demands: &'d Demands<'d>,
     pub(crate) operation: &'d str,
     pub(crate) digest: &'d dyn Fn() -> Digest,
     /// The scope's judgement, and when it was made.
@@ -112,6 +113,7 @@ impl<'l> Entry<'l> {
         };
         let intent = Event::Intent(Intent {
             approval,
+            demands: draft.demands.recorded(),
             effect: draft.effect,
             epoch: draft.epoch,
             kind: draft.kind.into(),
@@ -253,6 +255,7 @@ fn ask<'l>(
     let question = Event::Asked(Question {
         agent: draft.agent,
         content,
+        demands: draft.demands.recorded(),
         digest,
         epoch: draft.epoch,
         expires: ticket.expires,

@@ -32,6 +32,8 @@ pub struct Recovery {
     pub replayed: u64,
     /// How many intents had no outcome, and were closed as interrupted.
     pub closed: u64,
+    /// How many bodies were still to be erased, and are.
+    pub erased: u64,
     /// Where the ledger breaks, if it does. It is then read-only, and the kernel denies everything.
     pub damage: Option<Damage>,
 }
@@ -108,6 +110,7 @@ impl Ledger {
             from_snapshot,
             replayed: replay.replayed,
             closed: 0,
+            erased: 0,
             damage,
         };
         let clock = HighWater::new(clock);
@@ -154,6 +157,11 @@ impl Ledger {
         if recovery.closed > 0 {
             self.kernel_event(&Event::Recovered { closed: recovery.closed }).await?;
         }
+        let erasing: Vec<_> = self.peek().state.erasing.iter().copied().collect();
+        for body in erasing {
+            self.erase(body).await?;
+            recovery.erased += 1;
+        }
         if recovery.replayed >= self.limits.snapshot_every {
             self.checkpoint().await?;
         }
@@ -169,6 +177,12 @@ impl Ledger {
         };
         self.settle(appended.commit).await?;
         Ok(appended.sequence)
+    }
+
+    /// Removes a body that the owner had erased, and records that it is gone.
+    pub(crate) async fn erase(&self, body: Digest) -> Result<(), StoreError> {
+        self.store.erase_body(self.owner, body).await.map_err(|error| self.fail(error))?;
+        self.kernel_event(&Event::Erased { body }).await.map(drop)
     }
 
     /// Verifies the whole chain from the first record on, and the signature of every act. A break
@@ -253,7 +267,7 @@ impl Replay {
             return Ok(());
         }
         let Ok(record) = AuditRecord::from_frame(checkpoint) else { return Ok(()) };
-        let Event::Checkpoint { state } = record.event else { return Ok(()) };
+        let Event::Snapshot { state } = record.event else { return Ok(()) };
         if let Some(state) = State::unseal(&kept.state, state)
             && state.key == self.state.key
         {
@@ -299,7 +313,7 @@ impl Replay {
         let follows = self.state.check(about, &record.event);
         follows.map_err(|error| error.to_string())?;
         self.state.fold(frame.sequence, about, &record.event);
-        if let Event::Checkpoint { .. } = record.event {
+        if let Event::Snapshot { .. } = record.event {
             self.checkpoint = frame.sequence;
         }
         self.head = Head::after(frame);
@@ -385,6 +399,9 @@ impl fmt::Display for Recovery {
         write!(f, "{} records, {} replayed", self.records, self.replayed)?;
         if self.closed > 0 {
             write!(f, ", {} interrupted intents closed", self.closed)?;
+        }
+        if self.erased > 0 {
+            write!(f, ", {} bodies erased", self.erased)?;
         }
         self.damage.as_ref().map_or(Ok(()), |damage| write!(f, "; {damage}"))
     }

@@ -1,9 +1,10 @@
 //! Which events may follow the present state: asked before a record is written, and again when
 //! one is replayed.
-use super::{ActError, DEPTH_MAX, Standing, State};
+use super::{ActError, DEPTH_MAX, REKEYS_MAX, Standing, State};
 use crate::{
     id::{GrantId, IdentityId},
-    record::{Act, Actor, Event, SignedAct},
+    key::{PublicKey, Signature},
+    record::{Act, Actor, Event, SignedAct, key_statement},
     resource::is_hidden,
     rule::Grant,
     time::Timestamp,
@@ -37,13 +38,14 @@ impl State {
                 Err(ActError::OutOfPlace)
             }
             Event::Asked(_)
-            | Event::Checkpoint { .. }
             | Event::Denied(_)
+            | Event::Erased { .. }
             | Event::Intent(_)
             | Event::Opened { .. }
             | Event::Outcome(_)
             | Event::Recalled { .. }
-            | Event::Recovered { .. } => Ok(()),
+            | Event::Recovered { .. }
+            | Event::Snapshot { .. } => Ok(()),
         }
     }
 
@@ -67,15 +69,18 @@ impl State {
                     .is_some_and(|asked| !asked.granted && at < asked.question.expires);
                 if waits { Ok(()) } else { Err(ActError::UnknownTicket(*ticket)) }
             }
-            Act::Bind { agent, identity, name, runtime } => {
+            Act::Bind { agent, identity, job, name, runtime } => {
                 self.known(*identity)?;
+                job.as_deref().map_or(Ok(()), check_name)?;
                 check_name(name)?;
                 check_name(runtime)?;
                 if self.agents.contains_key(agent) { Err(ActError::Taken) } else { Ok(()) }
             }
+            Act::Certify { key } => self.check_fresh(*key),
             Act::Dismiss { agent } => {
                 self.agents.get(agent).map(drop).ok_or(ActError::UnknownAgent(*agent))
             }
+            Act::Erase { .. } => Ok(()),
             Act::Freeze { identity } => identity.map_or(Ok(()), |id| self.known(id)),
             Act::Unfreeze { identity: None } if !self.frozen => Err(ActError::NotFrozen),
             Act::Unfreeze { identity: None } => Ok(()),
@@ -92,6 +97,7 @@ impl State {
             Act::Identity { identity, name, parent } => {
                 self.check_identity(*identity, name, *parent)
             }
+            Act::Rekey { key, proof } => self.check_rekey(*key, proof),
             Act::Retire { identity, .. } => self.known(*identity),
             Act::Revoke { grant } => {
                 self.grants.get(grant).map(drop).ok_or(ActError::UnknownGrant(*grant))
@@ -108,6 +114,24 @@ impl State {
         } else {
             Err(ActError::NotTheOwners { number })
         }
+    }
+
+    /// A key has one role, so that a signature by it never says two things.
+    fn check_fresh(&self, key: PublicKey) -> Result<(), ActError> {
+        let taken = key == self.key || key == self.founder || Some(key) == self.kernel_key;
+        if taken { Err(ActError::KeyInUse) } else { Ok(()) }
+    }
+
+    /// The new key's holder agreed to become the owner, in just this act.
+    fn check_rekey(&self, key: PublicKey, proof: &Signature) -> Result<(), ActError> {
+        self.check_fresh(key)?;
+        let changes = |signed: &&SignedAct| matches!(signed.act, Act::Rekey { .. });
+        if self.credential.iter().filter(changes).count() >= REKEYS_MAX {
+            return Err(ActError::TooManyKeys);
+        }
+        let number = self.acts.saturating_add(1);
+        let agreed = key.verify(&key_statement(self.owner, number, key), proof);
+        agreed.map_err(|_| ActError::NotTheOwners { number })
     }
 
     fn check_identity(
@@ -168,10 +192,11 @@ fn may_cause(actor: Actor, event: &Event) -> bool {
             matches!(actor, Actor::Agent { .. })
         }
         Event::Outcome(_) => actor != Actor::Owner,
-        Event::Checkpoint { .. }
+        Event::Erased { .. }
         | Event::Opened { .. }
         | Event::Recalled { .. }
-        | Event::Recovered { .. } => actor == Actor::Kernel,
+        | Event::Recovered { .. }
+        | Event::Snapshot { .. } => actor == Actor::Kernel,
     }
 }
 

@@ -30,7 +30,6 @@ impl fmt::Display for Event {
                 write!(f, "asks for {}{}", question.kind, OnPath(Some(&question.operation)))?;
                 write!(f, ", {}", question.ticket)
             }
-            Self::Checkpoint { .. } => f.write_str("keeps the state"),
             Self::Delegated { identity, name, .. } => {
                 write!(f, "delegates to `{name}`, {identity}")
             }
@@ -38,6 +37,7 @@ impl fmt::Display for Event {
                 let on = OnPath(refused.operation.as_ref());
                 write!(f, "{}{on}: {}", refused.kind, refused.denial)
             }
+            Self::Erased { body } => write!(f, "erased {body}"),
             Self::Intent(intent) => {
                 write!(f, "will {}{}", intent.kind, OnPath(Some(&intent.operation)))?;
                 intent.approval.map_or(Ok(()), |ticket| write!(f, ", spends {ticket}"))
@@ -52,6 +52,7 @@ impl fmt::Display for Event {
             },
             Self::Recalled { intent, said } => write!(f, "learns of {intent}: {said:?}"),
             Self::Recovered { closed } => write!(f, "closed {closed} interrupted intents"),
+            Self::Snapshot { .. } => f.write_str("keeps the state"),
         }
     }
 }
@@ -60,8 +61,13 @@ impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Approve(approval) => write!(f, "says yes to {}", approval.ticket),
+            Self::Bind { agent, job: Some(job), runtime, .. } => {
+                write!(f, "binds {agent} in {runtime} for the job `{job}`")
+            }
             Self::Bind { agent, name, .. } => write!(f, "binds the agent `{name}`, {agent}"),
+            Self::Certify { key } => write!(f, "certifies the kernel's key {key}"),
             Self::Dismiss { agent } => write!(f, "dismisses {agent}"),
+            Self::Erase { body } => write!(f, "erases {body}"),
             Self::Freeze { identity: Some(identity) } => write!(f, "freezes {identity}"),
             Self::Freeze { identity: None } => f.write_str("freezes everything"),
             Self::Grant { grant, identity, rules } => {
@@ -70,6 +76,7 @@ impl fmt::Display for Act {
             Self::Identity { identity, name, .. } => {
                 write!(f, "makes the identity `{name}`, {identity}")
             }
+            Self::Rekey { key, .. } => write!(f, "signs with {key} from here on"),
             Self::Reject { ticket } => write!(f, "says no to {ticket}"),
             Self::Retire { identity, .. } => write!(f, "retires {identity}"),
             Self::Revoke { grant } => write!(f, "revokes {grant}"),

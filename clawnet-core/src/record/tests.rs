@@ -2,6 +2,7 @@
 use super::*;
 use crate::{
     denial::{DenyCode, Difference, Layer, NearMiss},
+    key::Signature,
     operation::Action,
     resource::Region,
     rule::{Budget, Rule, Verdict, Window},
@@ -31,6 +32,11 @@ fn rule() -> RuleId {
     RuleId { grant: grant(), index: 7 }
 }
 
+fn demanded() -> Demanded {
+    let (from, to) = ("fs:/a/ä".parse().unwrap(), "fs:/b".parse().unwrap());
+    crate::operation::Demands::one(Action::Read, &from).and(Action::Write, &to).recorded()
+}
+
 fn rules() -> Grant {
     let rule = Rule::new(Verdict::Allow, [Action::Read, Action::Push], region())
         .within(Window::from(Timestamp::from_millis(1)))
@@ -47,6 +53,7 @@ fn question(version: Option<Version>) -> Question {
     Question {
         agent: agent(),
         content: Some(crate::approval::ContentRef { digest: Digest::ZERO, size_bytes: 3 }),
+        demands: demanded(),
         digest: Digest::ZERO,
         epoch: 2,
         expires: Timestamp::from_millis(5),
@@ -67,13 +74,17 @@ fn acts() -> Vec<Act> {
         Act::Approve(question(None).approval()),
         Act::Approve(question(Some(Version::absent())).approval()),
         Act::Approve(question(Some(Version::of(&[b"x"]))).approval()),
-        Act::Bind { agent, identity, name: "a".into(), runtime: "r".into() },
+        Act::Bind { agent, identity, job: None, name: "a".into(), runtime: "r".into() },
+        Act::Bind { agent, identity, job: Some("j".into()), name: "a".into(), runtime: "r".into() },
+        Act::Certify { key: PublicKey::from_bytes([8; 32]) },
         Act::Dismiss { agent },
+        Act::Erase { body: Digest::ZERO },
         Act::Freeze { identity: None },
         Act::Freeze { identity: Some(identity) },
         Act::Grant { grant: grant(), identity, rules: rules() },
         Act::Identity { identity, name: "ä\n\"".into(), parent: Some(identity) },
         Act::Reject { ticket: ticket() },
+        Act::Rekey { key: PublicKey::from_bytes([8; 32]), proof: Signature::from_bytes([3; 64]) },
         Act::Retire { archive: Digest::ZERO, identity },
         Act::Revoke { grant: grant() },
         Act::Unfreeze { identity: Some(identity) },
@@ -100,7 +111,6 @@ fn events() -> Vec<Event> {
     let key = PublicKey::from_bytes([9; 32]);
     let mut events = vec![
         Event::Asked(question(Some(Version::absent()))),
-        Event::Checkpoint { state: Digest::ZERO },
         Event::Delegated {
             agent: agent(),
             grant: grant(),
@@ -109,12 +119,15 @@ fn events() -> Vec<Event> {
             rules: rules(),
         },
         Event::Denied(Refused {
+            demands: Some(demanded()),
             denial: denial(),
             kind: "fs.read".into(),
             operation: Some(OperationText::new("{}")),
         }),
+        Event::Erased { body: Digest::ZERO },
         Event::Intent(Intent {
             approval: Some(ticket()),
+            demands: demanded(),
             effect: Effect::Release,
             epoch: 4,
             kind: "mail.send".into(),
@@ -126,6 +139,7 @@ fn events() -> Vec<Event> {
         Event::Opened { format: 1, key },
         Event::Recalled { intent: 5, said: Recalled::NotDone },
         Event::Recovered { closed: 2 },
+        Event::Snapshot { state: Digest::ZERO },
     ];
     let failed = OutcomeKind::Failed { code: Code::new("no_space"), what: "full".into() };
     for result in [OutcomeKind::Done, failed, OutcomeKind::Interrupted] {
