@@ -1,0 +1,1 @@
+//! Against the vectors of others, and against the definition read naively.
