@@ -19,9 +19,11 @@ use smallvec::SmallVec;
 
 use crate::{digest::Digest, id::OwnerId};
 
+mod entry;
 mod local;
 mod memory;
 
+pub use entry::{IndexEntry, IndexRange};
 pub use local::{Disk, LocalStore, Opened};
 pub use memory::MemoryStore;
 
@@ -64,6 +66,20 @@ pub trait Store: Send + Sync + 'static {
 
     /// The last snapshot kept, if it is still there.
     async fn snapshot(&self, log: OwnerId) -> Result<Option<Snapshot>, StoreError>;
+
+    /// Keeps `entries` in place of those of the same keys, all or none of them. Nothing waits for a
+    /// disk.
+    ///
+    /// They may be lost, all of a log together with what is kept after: an entry that says how far
+    /// the others reach is there only if they are. And they may reach further than the log, where
+    /// a power cut took buffered frames: such an entry says whose hash it saw last.
+    async fn keep_index(&self, log: OwnerId, entries: Vec<IndexEntry>) -> Result<(), StoreError>;
+
+    /// Entries of `log` in `range`, in its order.
+    async fn index(&self, log: OwnerId, range: IndexRange) -> Result<Vec<IndexEntry>, StoreError>;
+
+    /// Forgets every entry of `log`, to rebuild them. What is kept from here on is found again.
+    async fn erase_index(&self, log: OwnerId) -> Result<(), StoreError>;
 
     /// Keeps `body` under its content digest, durable when it returns. Twice is once.
     async fn keep_body(&self, log: OwnerId, body: &[u8]) -> Result<Digest, StoreError>;

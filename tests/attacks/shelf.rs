@@ -126,6 +126,18 @@ impl Store for Shelf {
         self.memory.snapshot(log).await
     }
 
+    async fn keep_index(&self, log: OwnerId, entries: Vec<IndexEntry>) -> Result<(), StoreError> {
+        self.memory.keep_index(log, entries).await
+    }
+
+    async fn index(&self, log: OwnerId, range: IndexRange) -> Result<Vec<IndexEntry>, StoreError> {
+        self.memory.index(log, range).await
+    }
+
+    async fn erase_index(&self, log: OwnerId) -> Result<(), StoreError> {
+        self.memory.erase_index(log).await
+    }
+
     async fn keep_body(&self, log: OwnerId, body: &[u8]) -> Result<Digest, StoreError> {
         self.bodies.fetch_add(1, Ordering::SeqCst);
         let held = || self.holds_bodies.load(Ordering::SeqCst);

@@ -54,6 +54,18 @@ impl Store for Tampered {
         Ok(None)
     }
 
+    async fn keep_index(&self, _: OwnerId, _: Vec<IndexEntry>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn index(&self, _: OwnerId, _: IndexRange) -> Result<Vec<IndexEntry>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn erase_index(&self, _: OwnerId) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn keep_body(&self, _: OwnerId, body: &[u8]) -> Result<Digest, StoreError> {
         Ok(Digest::of_content(body))
     }

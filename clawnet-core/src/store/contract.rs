@@ -2,7 +2,9 @@
 use futures::executor::block_on;
 use smallvec::smallvec;
 
-use super::{Batch, Commit, Durability, Frame, Head, Snapshot, Store, StoreError};
+use super::{
+    Batch, Commit, Durability, Frame, Head, IndexEntry, IndexRange, Snapshot, Store, StoreError,
+};
 use crate::{digest::Digest, id::OwnerId};
 
 /// Every check, to be run on one store, one after the other.
@@ -17,6 +19,10 @@ pub(super) const CHECKS: [fn(&dyn Store); 9] = [
     what_is_too_large_is_refused,
     snapshots_and_bodies_come_back,
 ];
+
+/// Those about entries, which a local store keeps in memory where it has no folder for sled.
+pub(super) const ENTRY_CHECKS: [fn(&dyn Store); 2] =
+    [entries_come_back_in_their_order, entries_are_kept_all_or_none];
 
 /// The owner that `byte` makes.
 pub(super) fn owner(byte: u8) -> OwnerId {
@@ -171,4 +177,73 @@ fn snapshots_and_bodies_come_back(store: &dyn Store) {
     block_on(store.erase_body(log, digest)).unwrap();
     block_on(store.erase_body(log, digest)).unwrap();
     assert_eq!(block_on(store.body(log, digest)).unwrap(), None);
+}
+
+/// Keeps `keys`, each with a value that says it and `round`.
+pub(super) fn keep_keys(store: &dyn Store, log: OwnerId, keys: &[&[u8]], round: u8) {
+    let entry = |key: &&[u8]| IndexEntry::new(key.to_vec(), [key, [round].as_slice()].concat());
+    block_on(store.keep_index(log, keys.iter().map(entry).collect())).unwrap();
+}
+
+/// The keys of the entries in `range`; each must have the value that `keep_keys` gave it.
+pub(super) fn keys(store: &dyn Store, log: OwnerId, range: IndexRange, round: u8) -> Vec<Vec<u8>> {
+    let found = block_on(store.index(log, range)).unwrap();
+    let due = |entry: &IndexEntry| [entry.key.as_slice(), &[round]].concat();
+    assert!(found.iter().all(|entry| entry.value == due(entry)), "{found:?}");
+    found.into_iter().map(|entry| entry.key).collect()
+}
+
+fn entries_come_back_in_their_order(store: &dyn Store) {
+    let (log, next) = (owner(13), owner(14));
+    let all = || IndexRange::prefix(b"", 99);
+    assert!(keys(store, log, all(), 0).is_empty());
+    keep_keys(store, log, &[b"b", b"a", b"ab", &[], &[0xFF; 64], b"a\xFF"], 0);
+    keep_keys(store, next, &[b"a", b"c"], 0);
+    keep_keys(store, owner(12), &[b"z"], 0);
+    let sorted: [&[u8]; 6] = [b"", b"a", b"ab", b"a\xFF", b"b", &[0xFF; 64]];
+    let check = |range: IndexRange, expect: &[&[u8]]| {
+        assert_eq!(keys(store, log, range.clone(), 0), expect, "{range:?}");
+        let (all, mut turned) = (range.count_max >= 99, expect.to_vec());
+        turned.reverse();
+        if all {
+            assert_eq!(keys(store, log, range.clone().descending(), 0), turned, "{range:?}");
+        }
+    };
+    check(all(), &sorted);
+    check(IndexRange::prefix(b"a", 99), &sorted[1..4]);
+    check(IndexRange::prefix(&[0xFF; 64], 99), &sorted[5..]);
+    check(IndexRange::between(b"a".to_vec(), b"b".to_vec(), 99), &sorted[1..4]);
+    check(IndexRange::between(b"aa".to_vec(), b"b\0".to_vec(), 99), &sorted[2..5]);
+    check(IndexRange::between(b"b".to_vec(), b"a".to_vec(), 99), &[]);
+    check(IndexRange::between(b"b".to_vec(), b"b".to_vec(), 99), &[]);
+    check(IndexRange::prefix(b"", 2), &sorted[..2]);
+    check(IndexRange::prefix(b"", 0), &[]);
+    assert_eq!(keys(store, log, IndexRange::prefix(b"", 2).descending(), 0), [sorted[5], b"b"]);
+    block_on(store.erase_index(log)).unwrap();
+    block_on(store.erase_index(log)).unwrap();
+    assert!(keys(store, log, all(), 0).is_empty());
+    assert_eq!(keys(store, next, all(), 0), [b"a", b"c"]);
+    keep_keys(store, log, &[b"a"], 1);
+    assert_eq!(keys(store, log, all(), 1), [b"a"]);
+}
+
+fn entries_are_kept_all_or_none(store: &dyn Store) {
+    let log = owner(15);
+    let largest: &[u8] = &[7; IndexEntry::KEY_SIZE_BYTES_MAX];
+    keep_keys(store, log, &[b"a", largest], 0);
+    keep_keys(store, log, &[b"a", largest], 1);
+    assert_eq!(keys(store, log, IndexRange::prefix(b"", 9), 1), [largest, b"a"]);
+    let value = vec![1; IndexEntry::VALUE_SIZE_BYTES_MAX];
+    let kept = IndexEntry::new(b"b".to_vec(), value.clone());
+    block_on(store.keep_index(log, vec![kept.clone()])).unwrap();
+    assert_eq!(block_on(store.index(log, IndexRange::prefix(b"b", 9))).unwrap(), [kept]);
+    for (key, value) in
+        [([largest, &[7]].concat(), Vec::new()), (vec![], [value, vec![1]].concat())]
+    {
+        let good = IndexEntry::new(b"c".to_vec(), Vec::new());
+        let bad = vec![good.clone(), IndexEntry::new(key, value), good];
+        let said = block_on(store.keep_index(log, bad));
+        assert!(matches!(said, Err(StoreError::TooLarge { .. })), "{said:?}");
+    }
+    assert!(block_on(store.index(log, IndexRange::prefix(b"c", 9))).unwrap().is_empty());
 }

@@ -6,7 +6,8 @@
 //! ```text
 //! segments/00000001.log   header, groups    64 MiB each; frames never cross segments
 //! bodies/<owner>-<digest> content that may be erased, one file each
-//! index/                  sled: positions, ends of logs, snapshots (`index.aside/`: one set aside)
+//! index/                  sled: positions, ends of logs, snapshots, the ledger's own entries
+//!                         (`index.aside/`: one set aside)
 //! index.opening           there while sled is being opened
 //! staging/, lock
 //!
@@ -32,7 +33,10 @@ use std::{io, path::Path, sync::Arc, thread::JoinHandle};
 
 use async_trait::async_trait;
 
-use super::{Batch, Commit, Durability, Frame, Head, Snapshot, Store, StoreError};
+use super::{
+    Batch, Commit, Durability, Frame, Head, IndexEntry, IndexRange, Snapshot, Store, StoreError,
+    entry,
+};
 use crate::{digest::Digest, id::OwnerId};
 
 mod body;
@@ -168,6 +172,24 @@ impl Store for LocalStore {
     async fn snapshot(&self, log: OwnerId) -> Result<Option<Snapshot>, StoreError> {
         self.queue.readable()?;
         Ok(snapshot::read(&self.index, log))
+    }
+
+    async fn keep_index(&self, log: OwnerId, entries: Vec<IndexEntry>) -> Result<(), StoreError> {
+        self.queue.writable()?;
+        entry::checked(&entries)?;
+        self.index.keep_entries(log, entries);
+        Ok(())
+    }
+
+    async fn index(&self, log: OwnerId, range: IndexRange) -> Result<Vec<IndexEntry>, StoreError> {
+        self.queue.readable()?;
+        Ok(self.index.entries(log, &range))
+    }
+
+    async fn erase_index(&self, log: OwnerId) -> Result<(), StoreError> {
+        self.queue.writable()?;
+        self.index.erase_entries(log);
+        Ok(())
     }
 
     async fn keep_body(&self, log: OwnerId, body: &[u8]) -> Result<Digest, StoreError> {

@@ -6,7 +6,10 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{Batch, Commit, Durability, Frame, Head, Snapshot, Store, StoreError};
+use super::{
+    Batch, Commit, Durability, Frame, Head, IndexEntry, IndexRange, Snapshot, Store, StoreError,
+    entry::{self, Entries},
+};
 use crate::{digest::Digest, id::OwnerId};
 
 /// Keeps every log in memory. "Durable" lasts as long as the value does.
@@ -64,6 +67,23 @@ impl Store for MemoryStore {
         Ok(self.logs().get(&log).and_then(|log| log.snapshot.clone()))
     }
 
+    async fn keep_index(&self, log: OwnerId, entries: Vec<IndexEntry>) -> Result<(), StoreError> {
+        entry::checked(&entries)?;
+        self.logs().entry(log).or_default().entries.keep(entries);
+        Ok(())
+    }
+
+    async fn index(&self, log: OwnerId, range: IndexRange) -> Result<Vec<IndexEntry>, StoreError> {
+        Ok(self.logs().get(&log).map_or_else(Vec::new, |log| log.entries.range(&range)))
+    }
+
+    async fn erase_index(&self, log: OwnerId) -> Result<(), StoreError> {
+        if let Some(log) = self.logs().get_mut(&log) {
+            log.entries = Entries::default();
+        }
+        Ok(())
+    }
+
     async fn keep_body(&self, log: OwnerId, body: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of_content(body);
         self.logs().entry(log).or_default().bodies.insert(digest, body.to_vec());
@@ -86,6 +106,7 @@ impl Store for MemoryStore {
 struct Log {
     frames: Vec<Frame>,
     snapshot: Option<Snapshot>,
+    entries: Entries,
     bodies: BTreeMap<Digest, Vec<u8>>,
 }
 

@@ -6,7 +6,8 @@ use std::{
 
 use async_trait::async_trait;
 use clawnet_core::{
-    Batch, Commit, Digest, Durability, Frame, Head, OwnerId, Snapshot, Store, StoreError,
+    Batch, Commit, Digest, Durability, Frame, Head, IndexEntry, IndexRange, OwnerId, Snapshot,
+    Store, StoreError,
 };
 use serde::Deserialize;
 
@@ -17,6 +18,7 @@ pub(super) enum Call {
     Any,
     Append,
     Body,
+    Index,
     Read,
     Snapshot,
 }
@@ -135,6 +137,21 @@ impl<S: Store> Store for FaultyStore<S> {
     async fn snapshot(&self, log: OwnerId) -> Result<Option<Snapshot>, StoreError> {
         self.faults.check(Call::Snapshot)?;
         self.inner.snapshot(log).await
+    }
+
+    async fn keep_index(&self, log: OwnerId, entries: Vec<IndexEntry>) -> Result<(), StoreError> {
+        self.faults.check(Call::Index)?;
+        self.inner.keep_index(log, entries).await
+    }
+
+    async fn index(&self, log: OwnerId, range: IndexRange) -> Result<Vec<IndexEntry>, StoreError> {
+        self.faults.check(Call::Index)?;
+        self.inner.index(log, range).await
+    }
+
+    async fn erase_index(&self, log: OwnerId) -> Result<(), StoreError> {
+        self.faults.check(Call::Index)?;
+        self.inner.erase_index(log).await
     }
 
     async fn keep_body(&self, log: OwnerId, body: &[u8]) -> Result<Digest, StoreError> {

@@ -6,13 +6,15 @@ use std::{
 
 use async_trait::async_trait;
 use clawnet_core::{
-    Batch, Commit, Digest, Durability, Frame, Head, OwnerId, Snapshot, Store, StoreError,
+    Batch, Commit, Digest, Durability, Frame, Head, IndexEntry, IndexRange, MemoryStore, OwnerId,
+    Snapshot, Store, StoreError,
 };
 
 /// Keeps every log in memory, and for each log how much of it would survive.
 #[derive(Debug, Default)]
 pub(super) struct SimStore {
     logs: Mutex<HashMap<OwnerId, Log>>,
+    entries: MemoryStore,
 }
 
 #[derive(Debug, Default)]
@@ -103,6 +105,18 @@ impl Store for SimStore {
 
     async fn snapshot(&self, log: OwnerId) -> Result<Option<Snapshot>, StoreError> {
         Ok(self.logs().get(&log).and_then(|log| log.snapshot.clone()))
+    }
+
+    async fn keep_index(&self, log: OwnerId, entries: Vec<IndexEntry>) -> Result<(), StoreError> {
+        self.entries.keep_index(log, entries).await
+    }
+
+    async fn index(&self, log: OwnerId, range: IndexRange) -> Result<Vec<IndexEntry>, StoreError> {
+        self.entries.index(log, range).await
+    }
+
+    async fn erase_index(&self, log: OwnerId) -> Result<(), StoreError> {
+        self.entries.erase_index(log).await
     }
 
     async fn keep_body(&self, log: OwnerId, body: &[u8]) -> Result<Digest, StoreError> {

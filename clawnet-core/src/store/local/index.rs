@@ -3,9 +3,9 @@
 //! One tree. Keys begin with their kind: `0 owner sequence` is the position of every 64th frame,
 //! `1 owner` the end of a log, `2 owner` a snapshot and `2 owner chunk` its bytes, `3` the
 //! watermark: the end of the group up to which all this is complete; `4` in its place once damage
-//! was found. Numbers in keys are big endian, in values little endian. Ends and watermark change in
-//! one sled batch, and the ends' sequences must add up to the watermark's node position, so a lost
-//! or stale end is noticed.
+//! was found; `5 owner key` what the ledger keeps. Numbers in keys are big endian, in values little
+//! endian. Ends and watermark change in one sled batch, and the ends' sequences must add up to the
+//! watermark's node position, so a lost or stale end is noticed.
 use std::{
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -17,7 +17,11 @@ use std::{
 };
 
 use super::segment::{Place, Position};
-use crate::{digest::Digest, id::OwnerId};
+use crate::{
+    digest::Digest,
+    id::OwnerId,
+    store::{IndexEntry, IndexRange, entry::Entries},
+};
 
 /// The sparse index, the ends and the watermark. Without sled it is kept in memory.
 #[derive(Debug, Default)]
@@ -27,6 +31,8 @@ pub(super) struct Index {
     lost: AtomicBool,
     /// Positions that are not in sled yet.
     fresh: Mutex<HashMap<(OwnerId, u64), Position>>,
+    /// What is kept of logs, where sled does not.
+    entries: Mutex<HashMap<OwnerId, Entries>>,
     /// Set when damage was found: a watermark would hide it from the next opening.
     frozen: Mutex<bool>,
 }
@@ -159,6 +165,63 @@ impl Index {
         self.ask(gather).unwrap_or_default()
     }
 
+    /// Keeps `entries` of `owner` in place of those of the same keys: all, or none ever again until
+    /// they are erased.
+    pub(super) fn keep_entries(&self, owner: OwnerId, entries: Vec<IndexEntry>) {
+        let kept = self.ask(|sled| {
+            let mut batch = sled::Batch::default();
+            for entry in &entries {
+                batch.insert(&*key(ENTRY, owner, &entry.key), &*entry.value);
+            }
+            sled.apply_batch(batch)
+        });
+        if kept.is_some() {
+            return;
+        }
+        let mut kept = locked(&self.entries);
+        if self.sled.is_none() {
+            kept.entry(owner).or_default().keep(entries);
+        } else if let Some(kept) = kept.get_mut(&owner) {
+            // What sled had is lost, so only what was begun anew since is whole.
+            kept.keep(entries);
+        }
+    }
+
+    /// What is kept of `owner` in `range`.
+    pub(super) fn entries(&self, owner: OwnerId, range: &IndexRange) -> Vec<IndexEntry> {
+        let gather = |sled: &sled::Db| {
+            let (from, to) = (key(ENTRY, owner, &range.from), key(ENTRY, owner, &range.to));
+            let entry = |found: sled::Result<(sled::IVec, sled::IVec)>| {
+                let (key, value) = found?;
+                let key = key.get(ENTRY_KEY_FROM..).unwrap_or_default();
+                Ok(IndexEntry::new(key.to_vec(), value.to_vec()))
+            };
+            let found = sled.range(from..to);
+            if range.descending {
+                found.rev().take(range.count_max).map(entry).collect()
+            } else {
+                found.take(range.count_max).map(entry).collect()
+            }
+        };
+        self.ask(gather).unwrap_or_else(|| {
+            locked(&self.entries).get(&owner).map_or_else(Vec::new, |kept| kept.range(range))
+        })
+    }
+
+    /// Forgets what is kept of `owner`.
+    pub(super) fn erase_entries(&self, owner: OwnerId) {
+        let erased = self.ask(|sled| {
+            let mut batch = sled::Batch::default();
+            for old in sled.scan_prefix(key(ENTRY, owner, &[])).keys() {
+                batch.remove(old?);
+            }
+            sled.apply_batch(batch)
+        });
+        if erased.is_none() {
+            locked(&self.entries).insert(owner, Entries::default());
+        }
+    }
+
     /// Asks sled, which may fail and may panic: then it is lost, and only time with it.
     fn ask<T>(&self, question: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Option<T> {
         let sled = self.sled.as_ref().filter(|_| !self.lost.load(Ordering::Relaxed))?;
@@ -246,3 +309,37 @@ const END: u8 = 1;
 const SNAPSHOT: u8 = 2;
 const WATERMARK: u8 = 3;
 const SUSPECT: u8 = 4;
+const ENTRY: u8 = 5;
+
+/// Behind the kind and the owner.
+const ENTRY_KEY_FROM: usize = 17;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_lost_all_together_and_kept_again_once_erased() {
+        let dir = tempfile::tempdir().unwrap();
+        let (index, _) = Index::open(dir.path()).unwrap();
+        let [owner, other] = [1, 2].map(|byte| OwnerId::from_bytes([byte; 16]));
+        let keep = |owner, key: u8| {
+            index.keep_entries(owner, vec![IndexEntry::new(vec![key], Vec::new())]);
+        };
+        let count = |owner| index.entries(owner, &IndexRange::prefix(b"", 9)).len();
+        for owner in [owner, other] {
+            keep(owner, 1);
+        }
+        assert_eq!([count(owner), count(other)], [1, 1]);
+        assert!(index.ask(|_| Err::<(), _>(sled::Error::Unsupported(String::new()))).is_none());
+        for owner in [owner, other] {
+            keep(owner, 2);
+        }
+        assert_eq!([count(owner), count(other)], [0, 0], "a part of what was kept is none of it");
+        index.erase_entries(owner);
+        for owner in [owner, other] {
+            keep(owner, 3);
+        }
+        assert_eq!([count(owner), count(other)], [1, 0]);
+    }
+}

@@ -2,7 +2,7 @@
 use futures::{FutureExt as _, executor::block_on};
 
 use super::{
-    contract::{CHECKS, append, frame, owner, read_all},
+    contract::{CHECKS, ENTRY_CHECKS, append, frame, keep_keys, keys, owner, read_all},
     *,
 };
 use crate::store::MemoryStore;
@@ -28,8 +28,12 @@ fn every_store_keeps_the_contract() {
     let local = LocalStore::open(&dir.path().join("default")).unwrap().0;
     let tiny = DirDisk::open(&dir.path().join("tiny")).unwrap();
     let tiny = LocalStore::open_on(Box::new(tiny), TINY).unwrap().0;
-    for check in CHECKS {
+    let indexless = open_on(&SimDisk::default(), TINY).0;
+    for check in CHECKS.into_iter().chain(ENTRY_CHECKS) {
         [&memory as &dyn Store, &local, &tiny].into_iter().for_each(check);
+    }
+    for check in ENTRY_CHECKS {
+        check(&indexless);
     }
 }
 

@@ -38,6 +38,9 @@ fn poisoned(store: &LocalStore) {
     says(block_on(store.erase_body(log, Digest::ZERO)));
     says(block_on(store.snapshot(log)).map(drop));
     says(block_on(store.keep_snapshot(log, Snapshot::new(1, Vec::new()))));
+    says(block_on(store.keep_index(log, Vec::new())));
+    says(block_on(store.index(log, IndexRange::prefix(b"", 1))).map(drop));
+    says(block_on(store.erase_index(log)));
 }
 
 /// Runs the workload on a disk whose `nth` call fails. Answers whether there was such a call.

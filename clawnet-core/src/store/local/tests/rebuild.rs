@@ -202,3 +202,23 @@ fn a_snapshot_survives_whole_or_not_at_all() {
     let (store, _) = LocalStore::open(&dir).unwrap();
     assert_eq!(block_on(store.snapshot(owner(1))).unwrap(), None);
 }
+
+#[test]
+fn entries_survive_an_opening_and_go_with_the_index() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("store");
+    let all = || IndexRange::prefix(b"", 9);
+    for round in 0..3 {
+        let store = LocalStore::open(&dir).unwrap().0;
+        if round > 0 {
+            assert_eq!(keys(&store, owner(1), all(), round - 1), [b"a", b"b"]);
+        }
+        keep_keys(&store, owner(1), &[b"b", b"a"], round);
+        block_on(append(&store, owner(1), (1, 30), Durability::Durable)).unwrap();
+    }
+    fs::remove_dir_all(dir.join("index")).unwrap();
+    let store = LocalStore::open(&dir).unwrap().0;
+    assert!(keys(&store, owner(1), all(), 0).is_empty());
+    keep_keys(&store, owner(1), &[b"a"], 9);
+    assert_eq!(keys(&store, owner(1), all(), 9), [b"a"]);
+}
