@@ -98,6 +98,11 @@ impl SoftwareKey {
     pub fn from_secret(secret: &[u8; 32]) -> Self {
         Self(SigningKey::from_bytes(secret))
     }
+
+    /// Signs `statement` at once: what is in memory asks nobody.
+    pub(crate) fn sign_now(&self, statement: &[u8]) -> Signature {
+        Signature(self.0.sign(statement).to_bytes())
+    }
 }
 
 #[async_trait]
@@ -107,7 +112,7 @@ impl Signer for SoftwareKey {
     }
 
     async fn sign(&self, statement: &[u8]) -> Result<Signature, SignerError> {
-        Ok(Signature(self.0.sign(statement).to_bytes()))
+        Ok(self.sign_now(statement))
     }
 }
 

@@ -127,6 +127,8 @@ mod approval;
 mod key;
 #[allow(dead_code, unused_imports, reason = "the ledger does not grow its tree yet")]
 mod tree;
+#[allow(dead_code, reason = "the ledger does not sign checkpoints yet")]
+mod note;
 mod store;
 mod record;
 mod policy;
@@ -151,6 +153,7 @@ pub use id::{AgentId, GrantId, IdentityId, NotAnId, OwnerId, TicketId};
 pub use kernel::{Governing, Kernel};
 pub use key::{BadSignature, PublicKey, Signature, Signer, SignerError, SoftwareKey};
 pub use ledger::{Damage, Follow, Limits, Recovery, Verification};
+pub use note::{Checkpoint, NoteError, SignedCheckpoint, VerifierKey};
 pub use operation::{Action, Code, Demand, Demanded, Demands, Effect, Operation, UnknownAction};
 pub use owner::{Archive, Explanation, Overview, Owner, OwnerError};
 pub use policy::{ActError, Standing};
@@ -169,4 +172,5 @@ pub use store::{
 };
 pub use submit::Refusal;
 pub use time::{Clock, ManualClock, Timestamp};
+
 pub use tree::{ConsistencyProof, InclusionProof, NotProven, TreeHash};

@@ -1,0 +1,1 @@
+//! Against published notes, and against another implementation.
