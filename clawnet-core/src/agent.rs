@@ -48,7 +48,7 @@ impl Agent {
         let result = submit(&self.seat, at, operation).await;
         // A state that cannot be kept is no fault of this operation: what it did is recorded, and a
         // ledger that failed says so to the next one.
-        drop(self.seat.ledger.checkpoint_if_due().await);
+        drop(self.seat.ledger.keep_up().await);
         result
     }
 

@@ -9,12 +9,15 @@ use crate::{
     endpoint::{Mount, Recall},
     house::HousePolicy,
     id::OwnerId,
-    key::{PublicKey, Signer},
-    ledger::{Damage, Ledger, LedgerOpening, Limits, Recovery, Verification},
+    key::{PublicKey, Signer, SoftwareKey},
+    ledger::{CheckpointError, Ledger, LedgerOpening, Limits, Progress, ProofError, Recovery},
+    note::SignedCheckpoint,
     owner::{Owner, OwnerError},
     record::{Event, Recalled},
     store::{Head, Store, StoreError},
     time::Clock,
+    tree::{ConsistencyProof, InclusionProof},
+    verify::{Damage, Verification},
 };
 
 /// What a kernel is opened with: whose it is, and what the application adds.
@@ -174,13 +177,53 @@ impl Kernel {
     /// Verifies the whole ledger, from the first record on. If it breaks anywhere, nothing is
     /// permitted any more.
     pub async fn verify(&self) -> Result<Verification, StoreError> {
-        self.ledger.verify().await
+        self.ledger.verify(&mut |_| ()).await
+    }
+
+    /// The same, and tells `progress` how far it is, some times a second.
+    pub async fn verify_with(
+        &self,
+        mut progress: impl FnMut(Progress) + Send,
+    ) -> Result<Verification, StoreError> {
+        self.ledger.verify(&mut progress).await
+    }
+
+    /// Signs checkpoints with `key` from here on, where the owner certified it:
+    /// [`Owner::certify`]. The key is the kernel's own, never the owner's.
+    pub fn sign_with(&self, key: SoftwareKey) {
+        self.ledger.sign_with(key);
+    }
+
+    /// Signs the size and the root of the whole ledger, and records that, durably. Worth keeping
+    /// somewhere else: who holds it finds every rewriting, and every cut before it. Happens by
+    /// itself every [`Limits::checkpoint_every`] records.
+    pub async fn checkpoint(&self) -> Result<SignedCheckpoint, CheckpointError> {
+        self.ledger.checkpoint().await
+    }
+
+    /// Proves to whoever holds `checkpoint` that record `sequence` is under it.
+    pub async fn prove(
+        &self,
+        sequence: u64,
+        checkpoint: &SignedCheckpoint,
+    ) -> Result<InclusionProof, ProofError> {
+        self.ledger.prove(sequence, checkpoint).await
+    }
+
+    /// Proves to whoever holds a checkpoint of `from` records that the ledger under `checkpoint`
+    /// begins with them.
+    pub async fn prove_growth(
+        &self,
+        from: u64,
+        checkpoint: &SignedCheckpoint,
+    ) -> Result<ConsistencyProof, ProofError> {
+        self.ledger.prove_growth(from, checkpoint).await
     }
 
     /// Records the digest of the present state and keeps it, to reopen from. Happens by itself
     /// every [`Limits::snapshot_every`] records. Returns the record's sequence.
-    pub async fn checkpoint(&self) -> Result<u64, StoreError> {
-        self.ledger.checkpoint().await
+    pub async fn snapshot(&self) -> Result<u64, StoreError> {
+        self.ledger.snapshot().await
     }
 }
 

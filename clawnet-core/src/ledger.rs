@@ -23,21 +23,28 @@ use crate::{
     denial::DenyCode,
     house::HousePolicy,
     id::{IdentityId, OwnerId},
+    key::SoftwareKey,
     policy::{ActError, State},
     record::{Actor, Event, Outcome, OutcomeKind, chain, encode},
     scope::{Mandate, Scope},
-    store::{Batch, Commit, Durability, Frame, Head, Snapshot, Store, StoreError},
+    store::{Batch, Commit, Durability, Frame, Head, Store, StoreError},
     time::{HighWater, Timestamp},
 };
 
+mod growth;
+mod checkpoint;
+mod proof;
 mod entry;
 mod follow;
 mod recovery;
 
+pub use checkpoint::CheckpointError;
 pub(crate) use entry::{Content, Draft, Entry, Opening};
 pub use follow::Follow;
+use growth::{Edge, Recent};
+pub use proof::ProofError;
 pub(crate) use recovery::Opening as LedgerOpening;
-pub use recovery::{Damage, Recovery, Verification};
+pub use recovery::{Progress, Recovery};
 
 /// Bounds on what may pile up. Start from the default and change what has to be:
 ///
@@ -52,7 +59,10 @@ pub struct Limits {
     pub questions_open_max: usize,
     /// After how long silence becomes a no: half an hour.
     pub question_ttl: Duration,
-    /// After how many records the state is kept, to reopen from: 16 384.
+    /// After how many records the tree is brought up to date, and a checkpoint signed if the kernel
+    /// has a key to sign with: 1024.
+    pub checkpoint_every: u64,
+    /// After how many records at least the state is kept, to reopen from: 16 384.
     pub snapshot_every: u64,
     /// Whether what only observes waits for the disk too: no.
     pub durable_reads: bool,
@@ -63,6 +73,7 @@ impl Default for Limits {
         Self {
             questions_open_max: 16,
             question_ttl: Duration::from_mins(30),
+            checkpoint_every: 1024,
             snapshot_every: 16_384,
             durable_reads: false,
         }
@@ -79,7 +90,11 @@ pub(crate) struct Ledger {
     inner: Mutex<Inner>,
     /// Grows with everything that may change a decision: what holds an older scope looks again.
     version: AtomicU64,
-    /// Enough was written since the state was last kept.
+    /// The tree over the records. Locked before `inner` where both are.
+    edge: Mutex<Edge>,
+    /// What checkpoints are signed with.
+    signer: Mutex<Option<SoftwareKey>>,
+    /// Enough was written since the last checkpoint.
     due: AtomicBool,
     /// Somebody follows and waits.
     followed: AtomicBool,
@@ -131,8 +146,9 @@ impl Drop for WakeFollowers<'_> {
 pub(crate) struct Inner {
     pub(crate) state: State,
     head: Head,
-    /// The last checkpoint record.
-    checkpoint: u64,
+    /// The record the state was last kept at.
+    snapshot: u64,
+    recent: Recent,
     /// Reused for every record's bytes.
     payload: Vec<u8>,
     scopes: HashMap<IdentityId, Arc<Scope>>,
@@ -271,44 +287,11 @@ impl Ledger {
         if changes_policy(event) {
             self.version.fetch_add(1, Ordering::AcqRel);
         }
-        let since = sequence.saturating_sub(inner.checkpoint);
-        if since.checked_rem(self.limits.snapshot_every) == Some(0) {
+        inner.recent.push(hash);
+        if sequence.checked_rem(self.limits.checkpoint_every) == Some(0) {
             self.due.store(true, Ordering::Release);
         }
         Ok(Appended { sequence, commit })
-    }
-
-    /// Keeps the state to reopen from, if enough was written since it was last kept.
-    pub(crate) async fn checkpoint_if_due(&self) -> Result<(), StoreError> {
-        if self.due.swap(false, Ordering::AcqRel) {
-            self.checkpoint().await?;
-        }
-        Ok(())
-    }
-
-    /// Records the digest of the state and keeps the state. What cannot be kept is rebuilt by a
-    /// replay; only a record that cannot be written ends the ledger.
-    pub(crate) async fn checkpoint(&self) -> Result<u64, StoreError> {
-        let (appended, state) = {
-            let mut inner = self.lock()?;
-            let now = self.tick(&inner);
-            let closed = self.close_abandoned(&mut inner, now);
-            closed.map_err(|error| self.store_error(error))?;
-            let (bytes, digest) = inner.state.seal().map_err(|error| StoreError::Damaged {
-                position: "state".into(),
-                what: error.to_string(),
-            })?;
-            let event = Event::Snapshot { state: digest };
-            // Nothing may come between the sealed state and its record: not `append`.
-            let event = (now, Actor::Kernel, &event);
-            let appended = self.write(&mut inner, event, Durability::Durable);
-            let appended = appended.map_err(|error| self.store_error(error))?;
-            inner.checkpoint = appended.sequence;
-            (appended, bytes)
-        };
-        self.settle(appended.commit).await?;
-        drop(self.store.keep_snapshot(self.owner, Snapshot::new(appended.sequence, state)).await);
-        Ok(appended.sequence)
     }
 
     /// For events the kernel itself makes, which always follow: anything else is a failed ledger.
@@ -391,6 +374,7 @@ fn changes_policy(event: &Event) -> bool {
     match event {
         Event::Act(_) | Event::Delegated { .. } => true,
         Event::Asked(_)
+        | Event::Checkpoint(_)
         | Event::Denied(_)
         | Event::Erased { .. }
         | Event::Intent(_)

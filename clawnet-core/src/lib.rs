@@ -125,12 +125,11 @@ mod denial;
 mod scope;
 mod approval;
 mod key;
-#[allow(dead_code, unused_imports, reason = "the ledger does not grow its tree yet")]
 mod tree;
-#[allow(dead_code, reason = "the ledger does not sign checkpoints yet")]
 mod note;
 mod store;
 mod record;
+mod verify;
 mod policy;
 mod house;
 mod ledger;
@@ -152,7 +151,7 @@ pub use house::{HouseFault, HousePolicy, HouseQuestion, Restriction};
 pub use id::{AgentId, GrantId, IdentityId, NotAnId, OwnerId, TicketId};
 pub use kernel::{Governing, Kernel};
 pub use key::{BadSignature, PublicKey, Signature, Signer, SignerError, SoftwareKey};
-pub use ledger::{Damage, Follow, Limits, Recovery, Verification};
+pub use ledger::{CheckpointError, Follow, Limits, Progress, ProofError, Recovery};
 pub use note::{Checkpoint, NoteError, SignedCheckpoint, VerifierKey};
 pub use operation::{Action, Code, Demand, Demanded, Demands, Effect, Operation, UnknownAction};
 pub use owner::{Archive, Explanation, Overview, Owner, OwnerError};
@@ -174,3 +173,4 @@ pub use submit::Refusal;
 pub use time::{Clock, ManualClock, Timestamp};
 
 pub use tree::{ConsistencyProof, InclusionProof, NotProven, TreeHash};
+pub use verify::{Damage, Verification, Verifier};

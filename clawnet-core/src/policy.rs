@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use crate::{
     approval::Question,
     denial::DenyCode,
-    digest::{Digest, STATE},
+    digest::Digest,
     id::{AgentId, GrantId, IdentityId, OwnerId, TicketId},
     key::PublicKey,
     record::{Act, Actor, Event, Intent, Outcome, OutcomeKind, SignedAct},
@@ -141,19 +141,6 @@ impl State {
         }
     }
 
-    /// The bytes of this state and their digest, as a snapshot's record names it.
-    pub(crate) fn seal(&self) -> Result<(Vec<u8>, Digest), serde_json::Error> {
-        let bytes = serde_json::to_vec(self)?;
-        let digest = STATE.digest(&[&bytes]);
-        Ok((bytes, digest))
-    }
-
-    /// The state whose bytes these are, if they have this digest.
-    pub(crate) fn unseal(bytes: &[u8], digest: Digest) -> Option<Self> {
-        let same = STATE.digest(&[bytes]) == digest;
-        if same { serde_json::from_slice(bytes).ok() } else { None }
-    }
-
     /// Folds one record in, which [`State::check`] let pass.
     pub(crate) fn fold(&mut self, sequence: u64, (at, actor): (Timestamp, Actor), event: &Event) {
         self.at = self.at.max(at);
@@ -176,7 +163,7 @@ impl State {
             Event::Erased { body } => {
                 self.erasing.remove(body);
             }
-            Event::Opened { .. } | Event::Snapshot { .. } => {}
+            Event::Checkpoint(_) | Event::Opened { .. } | Event::Snapshot { .. } => {}
         }
     }
 

@@ -13,6 +13,7 @@ use crate::{
     digest::{CHAIN, Digest},
     id::{AgentId, GrantId, IdentityId, OwnerId, TicketId},
     key::PublicKey,
+    note::SignedCheckpoint,
     operation::{Code, Demanded, Effect},
     rule::{Grant, RuleId},
     store::Frame,
@@ -152,6 +153,8 @@ pub enum Event {
     Act(SignedAct),
     /// An agent asked for what needs the owner's yes.
     Asked(Question),
+    /// The kernel signed the size and the root of everything before this record.
+    Checkpoint(SignedCheckpoint),
     /// An agent handed part of its scope on, to an identity made for it.
     Delegated {
         /// Who may act under it.

@@ -8,16 +8,24 @@ use std::{
     },
 };
 
-use super::{Inner, Ledger, Limits};
+use super::{
+    Inner, Ledger, Limits,
+    checkpoint::Kept,
+    growth::{Edge, Recent},
+};
 use crate::{
     digest::Digest,
     house::HousePolicy,
     id::OwnerId,
     key::PublicKey,
     policy::State,
-    record::{Actor, AuditRecord, Event, Outcome, OutcomeKind, SignedAct, chain},
+    record::{Actor, AuditRecord, Event, Outcome, OutcomeKind},
     store::{Durability, Frame, Head, Store, StoreError},
     time::{Clock, HighWater},
+    verify::{
+        Damage, FORMAT, NO_OPENING, Verification, Verifier, check_checkpoint, check_opening,
+        follows,
+    },
 };
 
 /// What opening a ledger found and did.
@@ -38,36 +46,6 @@ pub struct Recovery {
     pub damage: Option<Damage>,
 }
 
-/// Where a ledger is not what was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Damage {
-    /// The first record that is wrong; those before it are as they were written.
-    pub sequence: u64,
-    /// What is wrong with it.
-    pub what: String,
-}
-
-impl fmt::Display for Damage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the ledger breaks at record {}: {}", self.sequence, self.what)
-    }
-}
-
-/// What verifying a whole ledger found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Verification {
-    /// How many records are as they were written, from the first on.
-    pub records: u64,
-    /// The chain hash of the last of them.
-    pub head: Digest,
-    /// How many acts of the owner are among them, each with a valid signature.
-    pub acts: u64,
-    /// Where it breaks, if it does.
-    pub damage: Option<Damage>,
-}
-
 /// What a kernel is opened with.
 pub(crate) struct Opening {
     pub(crate) key: PublicKey,
@@ -80,8 +58,6 @@ pub(crate) struct Opening {
 
 /// How much is read from the store at once.
 const CHUNK_BYTES: usize = 4 << 20;
-/// How a payload begins that may hold an act; see `record::Body`.
-const OWNER_PREFIX: &[u8] = br#"{"actor":"owner""#;
 
 impl Ledger {
     /// Opens the ledger of `opening.key`'s owner in `store`, or begins it.
@@ -95,7 +71,7 @@ impl Ledger {
         if !whole {
             replay.resume(&*store).await?;
         }
-        let from_snapshot = replay.checkpoint;
+        let from_snapshot = replay.snapshot;
         let mut damage = replay.run(&*store).await?;
         let found = store.head(owner).await?;
         if damage.is_none() && found != replay.head {
@@ -115,6 +91,7 @@ impl Ledger {
         };
         let clock = HighWater::new(clock);
         clock.raise(replay.state.at);
+        let (inner, edge) = replay.into_parts();
         let ledger = Self {
             owner,
             store,
@@ -123,11 +100,13 @@ impl Ledger {
             house,
             version: AtomicU64::new(1),
             failed: OnceLock::new(),
+            edge: Mutex::new(edge),
+            signer: Mutex::default(),
             due: AtomicBool::new(false),
             followed: AtomicBool::new(false),
             abandoned: Mutex::default(),
             followers: Mutex::default(),
-            inner: Mutex::new(replay.into_inner()),
+            inner: Mutex::new(inner),
         };
         ledger.recover(key, recovery).await
     }
@@ -163,7 +142,7 @@ impl Ledger {
             recovery.erased += 1;
         }
         if recovery.replayed >= self.limits.snapshot_every {
-            self.checkpoint().await?;
+            self.snapshot().await?;
         }
         Ok((self, recovery))
     }
@@ -185,70 +164,73 @@ impl Ledger {
         self.kernel_event(&Event::Erased { body }).await.map(drop)
     }
 
-    /// Verifies the whole chain from the first record on, and the signature of every act. A break
-    /// ends all writing: the ledger is failed from then on.
-    pub(crate) async fn verify(&self) -> Result<Verification, StoreError> {
-        let (head, key) = {
+    /// Verifies the whole ledger from the first record on, and says how far it is now and then. A
+    /// break ends all writing: the ledger is failed from then on.
+    pub(crate) async fn verify(
+        &self,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Verification, StoreError> {
+        let (head, founder) = {
             let inner = self.peek();
-            (inner.head, inner.state.key)
+            (inner.head, inner.state.founder)
         };
-        let mut at = Head::EMPTY;
-        let mut acts = 0;
+        let mut verifier = Verifier::new(founder);
         let mut damage = None;
-        'chunks: while at.sequence < head.sequence {
-            let frames = match self.store.read(self.owner, at.sequence + 1, CHUNK_BYTES).await {
+        while damage.is_none() && verifier.head().sequence < head.sequence {
+            let next = verifier.head().sequence + 1;
+            let frames = match self.store.read(self.owner, next, CHUNK_BYTES).await {
                 Ok(frames) => frames,
                 Err(StoreError::Damaged { position, what }) => {
-                    let what = format!("{what} (at {position})");
-                    damage = Some(Damage { sequence: at.sequence + 1, what });
+                    damage =
+                        Some(Damage { sequence: next, what: format!("{what} (at {position})") });
                     break;
                 }
                 Err(error) => return Err(error),
             };
             if frames.is_empty() {
                 let what = "it and everything after it is gone".into();
-                damage = Some(Damage { sequence: at.sequence + 1, what });
+                damage = Some(Damage { sequence: next, what });
             }
-            for frame in &frames {
-                match check_frame(self.owner, at, frame).and_then(|()| check_act(key, frame)) {
-                    Ok(found) => acts += u64::from(found),
-                    Err(what) => {
-                        damage = Some(Damage { sequence: at.sequence + 1, what });
-                        break 'chunks;
-                    }
-                }
-                at = Head::after(frame);
-            }
-            if damage.is_some() {
-                break;
-            }
+            damage = damage.or(frames.iter().find_map(|frame| verifier.check(frame).err()));
+            let done = verifier.head().sequence;
+            progress(Progress { records: done.min(head.sequence), of: head.sequence });
         }
-        if damage.is_none() && at.sequence == head.sequence && at != head {
+        let end = verifier.head();
+        if damage.is_none() && end.sequence == head.sequence && end != head {
             let what = "the last record is not the one this kernel wrote".into();
-            damage = Some(Damage { sequence: at.sequence, what });
+            damage = Some(Damage { sequence: end.sequence, what });
         }
         if let Some(Damage { sequence, what }) = &damage {
             let position = format!("record {sequence}");
             self.fail(StoreError::Damaged { position, what: what.clone() });
         }
-        Ok(Verification { records: at.sequence, head: at.hash, acts, damage })
+        Ok(Verification { damage, ..verifier.found() })
     }
 }
 
-/// The version of the record format.
-const FORMAT: u16 = 1;
+/// How far something that takes a while has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// How many records are done.
+    pub records: u64,
+    /// How many there are.
+    pub of: u64,
+}
 
 /// A state being folded from frames.
 struct Replay {
     state: State,
+    edge: Edge,
     head: Head,
-    checkpoint: u64,
+    snapshot: u64,
     replayed: u64,
 }
 
 impl Replay {
     fn new(key: PublicKey) -> Self {
-        Self { state: State::new(key), head: Head::EMPTY, checkpoint: 0, replayed: 0 }
+        let (state, edge) = (State::new(key), Edge::default());
+        Self { state, edge, head: Head::EMPTY, snapshot: 0, replayed: 0 }
     }
 
     /// Starts from the kept state, if the ledger vouches for it. Otherwise from the beginning: a
@@ -262,19 +244,21 @@ impl Replay {
         let Ok(frames) = store.read(owner, before, 2 * Frame::SIZE_BYTES_MAX).await else {
             return Ok(());
         };
-        let [previous, checkpoint, ..] = frames.as_slice() else { return Ok(()) };
-        if check_frame(owner, Head::after(previous), checkpoint).is_err() {
+        let [previous, snapshot, ..] = frames.as_slice() else { return Ok(()) };
+        if follows(owner, Head::after(previous), snapshot).is_err() {
             return Ok(());
         }
-        let Ok(record) = AuditRecord::from_frame(checkpoint) else { return Ok(()) };
+        let Ok(record) = AuditRecord::from_frame(snapshot) else { return Ok(()) };
         let Event::Snapshot { state } = record.event else { return Ok(()) };
-        if let Some(state) = State::unseal(&kept.state, state)
-            && state.key == self.state.key
+        if let Some(Kept { state, tree }) = Kept::unseal(&kept.state, state)
+            && state.founder == self.state.founder
+            && tree.tree().size() == before
         {
-            self.state = state;
+            (self.state, self.edge) = (state, tree);
             self.state.at = self.state.at.max(record.at);
-            self.head = Head::after(checkpoint);
-            self.checkpoint = checkpoint.sequence;
+            self.head = Head::after(snapshot);
+            self.edge.push(snapshot.sequence, snapshot.hash);
+            self.snapshot = snapshot.sequence;
         }
         Ok(())
     }
@@ -303,49 +287,52 @@ impl Replay {
     }
 
     fn fold(&mut self, frame: &Frame) -> Result<(), String> {
-        check_frame(self.state.owner, self.head, frame)?;
+        follows(self.state.owner, self.head, frame)?;
         let record = AuditRecord::from_frame(frame).map_err(|error| error.what)?;
         if record.at < self.state.at {
             return Err("its time is before the record before it".into());
         }
-        self.check_opening(&record)?;
+        self.check_statement(&record)?;
         let about = (record.at, record.actor);
         let follows = self.state.check(about, &record.event);
         follows.map_err(|error| error.to_string())?;
         self.state.fold(frame.sequence, about, &record.event);
         if let Event::Snapshot { .. } = record.event {
-            self.checkpoint = frame.sequence;
+            self.snapshot = frame.sequence;
         }
         self.head = Head::after(frame);
+        self.edge.push(frame.sequence, frame.hash);
         self.replayed += 1;
         Ok(())
     }
 
-    /// The first record opens this owner's ledger, and no other does.
-    fn check_opening(&self, record: &AuditRecord) -> Result<(), String> {
-        let first = record.sequence == 1;
-        let Event::Opened { format, key } = &record.event else {
-            return if first { Err("it does not open a ledger".into()) } else { Ok(()) };
-        };
-        if *format != FORMAT {
-            return Err(format!("format {format} is unknown"));
-        }
-        if first && *key == self.state.key {
-            Ok(())
-        } else {
-            Err("it opens a ledger of somebody else".into())
+    /// What a record says about the ledger itself: the first one opens it, no other does, and a
+    /// checkpoint is of what stands before it.
+    fn check_statement(&self, record: &AuditRecord) -> Result<(), String> {
+        let state = &self.state;
+        match &record.event {
+            Event::Opened { format, key } => {
+                check_opening((record.sequence, state.owner), *format, *key)
+            }
+            _ if record.sequence == 1 => Err(NO_OPENING.into()),
+            Event::Checkpoint(signed) => {
+                check_checkpoint((state.owner, state.kernel_key), self.edge.tree(), signed)
+            }
+            _ => Ok(()),
         }
     }
 
-    fn into_inner(self) -> Inner {
-        Inner {
+    fn into_parts(self) -> (Inner, Edge) {
+        let inner = Inner {
             state: self.state,
             head: self.head,
-            checkpoint: self.checkpoint,
+            snapshot: self.snapshot,
+            recent: Recent::default(),
             payload: Vec::with_capacity(1024),
             scopes: HashMap::new(),
             mandates: HashMap::new(),
-        }
+        };
+        (inner, self.edge)
     }
 }
 
@@ -367,30 +354,6 @@ async fn check_known(
         return Ok(None);
     }
     broken(known.sequence, "it is not the one that is remembered")
-}
-
-/// Whether `frame` is what was appended behind `head`.
-fn check_frame(owner: OwnerId, head: Head, frame: &Frame) -> Result<(), String> {
-    if frame.sequence != head.sequence + 1 {
-        return Err(format!("record {} stands in its place", frame.sequence));
-    }
-    if chain(owner, frame.sequence, head.hash, &frame.payload) == frame.hash {
-        Ok(())
-    } else {
-        Err("its content does not have its hash".into())
-    }
-}
-
-/// Whether an act in `frame`, if it is one, is the owner's.
-fn check_act(key: PublicKey, frame: &Frame) -> Result<bool, String> {
-    if !frame.payload.starts_with(OWNER_PREFIX) {
-        return Ok(false);
-    }
-    let record = AuditRecord::from_frame(frame).map_err(|error| error.what)?;
-    let Event::Act(signed) = record.event else { return Ok(false) };
-    let statement = SignedAct::statement(key.owner(), signed.number, &signed.act);
-    key.verify(&statement, &signed.signature).map_err(|_| "its signature is not the owner's")?;
-    Ok(true)
 }
 
 /// Shown when a ledger was opened: what was found, in one line.

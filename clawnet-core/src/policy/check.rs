@@ -38,6 +38,7 @@ impl State {
                 Err(ActError::OutOfPlace)
             }
             Event::Asked(_)
+            | Event::Checkpoint(_)
             | Event::Denied(_)
             | Event::Erased { .. }
             | Event::Intent(_)
@@ -192,7 +193,8 @@ fn may_cause(actor: Actor, event: &Event) -> bool {
             matches!(actor, Actor::Agent { .. })
         }
         Event::Outcome(_) => actor != Actor::Owner,
-        Event::Erased { .. }
+        Event::Checkpoint(_)
+        | Event::Erased { .. }
         | Event::Opened { .. }
         | Event::Recalled { .. }
         | Event::Recovered { .. }

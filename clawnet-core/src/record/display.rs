@@ -30,6 +30,10 @@ impl fmt::Display for Event {
                 write!(f, "asks for {}{}", question.kind, OnPath(Some(&question.operation)))?;
                 write!(f, ", {}", question.ticket)
             }
+            Self::Checkpoint(signed) => {
+                let said = signed.checkpoint();
+                write!(f, "signs a checkpoint of {} records, {}", said.size, said.root)
+            }
             Self::Delegated { identity, name, .. } => {
                 write!(f, "delegates to `{name}`, {identity}")
             }

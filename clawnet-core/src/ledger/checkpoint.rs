@@ -1,0 +1,130 @@
+//! What is written down about all that was written before: signed checkpoints and kept states.
+use std::sync::{PoisonError, atomic::Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Appended, Inner, Ledger, growth::Edge};
+use crate::{
+    digest::{Digest, STATE},
+    key::{PublicKey, Signer as _, SoftwareKey},
+    note::{Checkpoint, SignedCheckpoint},
+    policy::State,
+    record::{Actor, Event},
+    store::{Durability, Snapshot, StoreError},
+};
+
+/// Why no checkpoint was signed. The ledger goes on, unless the store failed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The kernel was given no key to sign with: [`Kernel::sign_with`](crate::Kernel::sign_with).
+    #[error("the kernel has no key to sign with")]
+    NoKey,
+    /// The owner did not certify the kernel's key, or has certified another since:
+    /// [`Owner::certify`](crate::Owner::certify).
+    #[error("the owner has not certified the kernel's key {0}")]
+    NotCertified(PublicKey),
+    /// The ledger cannot be read or written.
+    #[error("the ledger failed: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// A state and the tree it belongs to, as a snapshot keeps them.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Kept<S = State, E = Edge> {
+    pub(super) state: S,
+    pub(super) tree: E,
+}
+
+impl Kept {
+    /// What was kept in these bytes, if they have this digest.
+    pub(super) fn unseal(bytes: &[u8], digest: Digest) -> Option<Self> {
+        let same = STATE.digest(&[bytes]) == digest;
+        if same { serde_json::from_slice(bytes).ok() } else { None }
+    }
+}
+
+impl Ledger {
+    /// Signs with `key` from here on, where the owner certified it.
+    pub(crate) fn sign_with(&self, key: SoftwareKey) {
+        *self.signer.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
+    }
+
+    /// Does what is due every so many records: the tree, a checkpoint, a snapshot.
+    pub(crate) async fn keep_up(&self) -> Result<(), StoreError> {
+        if !self.due.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        match self.checkpoint_as(Durability::Buffered).await {
+            Ok(_) => {}
+            Err(CheckpointError::Store(error)) => return Err(error),
+            Err(CheckpointError::NoKey | CheckpointError::NotCertified(_)) => self.grow().await?,
+        }
+        let since = {
+            let inner = self.peek();
+            inner.head.sequence.saturating_sub(inner.snapshot)
+        };
+        if since >= self.limits.snapshot_every {
+            self.snapshot().await?;
+        }
+        Ok(())
+    }
+
+    /// Signs a checkpoint of all there is, and records it, durably.
+    pub(crate) async fn checkpoint(&self) -> Result<SignedCheckpoint, CheckpointError> {
+        self.checkpoint_as(Durability::Durable).await
+    }
+
+    async fn checkpoint_as(&self, class: Durability) -> Result<SignedCheckpoint, CheckpointError> {
+        let (signed, appended) = {
+            let (edge, mut inner) = self.level().await?;
+            let signed = self.sign(&edge, &inner)?;
+            let event = Event::Checkpoint(signed.clone());
+            (signed, self.seal(&mut inner, &event, class)?)
+        };
+        self.settle(appended.commit).await?;
+        Ok(signed)
+    }
+
+    fn sign(&self, edge: &Edge, inner: &Inner) -> Result<SignedCheckpoint, CheckpointError> {
+        let signer = self.signer.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = signer.as_ref().ok_or(CheckpointError::NoKey)?;
+        if inner.state.kernel_key != Some(key.public_key()) {
+            return Err(CheckpointError::NotCertified(key.public_key()));
+        }
+        let tree = edge.tree();
+        Ok(SignedCheckpoint::sign(Checkpoint::of(self.owner, tree.size(), tree.root()), key))
+    }
+
+    /// Records the digest of state and tree, and keeps both. What cannot be kept is rebuilt by a
+    /// replay; only a record that cannot be written ends the ledger.
+    pub(crate) async fn snapshot(&self) -> Result<u64, StoreError> {
+        let (appended, bytes) = {
+            let (edge, mut inner) = self.level().await?;
+            let kept = Kept { state: &inner.state, tree: &*edge };
+            let bytes = serde_json::to_vec(&kept).map_err(|error| StoreError::Damaged {
+                position: "state".into(),
+                what: error.to_string(),
+            })?;
+            let event = Event::Snapshot { state: STATE.digest(&[&bytes]) };
+            let appended = self.seal(&mut inner, &event, Durability::Durable)?;
+            inner.snapshot = appended.sequence;
+            (appended, bytes)
+        };
+        self.settle(appended.commit).await?;
+        drop(self.store.keep_snapshot(self.owner, Snapshot::new(appended.sequence, bytes)).await);
+        Ok(appended.sequence)
+    }
+
+    /// Writes a statement about everything before it. Nothing may come in between: not `append`.
+    fn seal(
+        &self,
+        inner: &mut Inner,
+        event: &Event,
+        class: Durability,
+    ) -> Result<Appended, StoreError> {
+        let now = self.tick(inner);
+        let appended = self.write(inner, (now, Actor::Kernel, event), class);
+        appended.map_err(|error| self.store_error(error))
+    }
+}

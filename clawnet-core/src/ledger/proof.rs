@@ -1,0 +1,232 @@
+//! Proofs from a ledger: a few kept rows, and the records of two or three rows of leaves.
+use std::collections::BTreeMap;
+
+use super::{
+    Ledger,
+    growth::{Edge, ROW, ROW_LEVELS, row_at, row_entry, row_key, row_of},
+};
+use crate::{
+    digest::Digest,
+    note::SignedCheckpoint,
+    store::{IndexRange, StoreError},
+    tree::{
+        ConsistencyProof, InclusionProof, NodeAt, TreeHash, consistency, consistency_needs,
+        inclusion, inclusion_needs,
+    },
+};
+
+/// Why there is no proof.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProofError {
+    /// The checkpoint is of another ledger, or of more than this one holds, or of another past.
+    #[error("the checkpoint is not one of this ledger as it is")]
+    Foreign,
+    /// The checkpoint does not cover that many records.
+    #[error("record {sequence} is not among the {size} under the checkpoint")]
+    Outside {
+        /// Which record, or how many.
+        sequence: u64,
+        /// How many the checkpoint covers.
+        size: u64,
+    },
+    /// The ledger cannot be read.
+    #[error("the ledger failed: {0}")]
+    Store(#[from] StoreError),
+}
+
+impl Ledger {
+    /// That record `sequence` is under `checkpoint`.
+    pub(crate) async fn prove(
+        &self,
+        sequence: u64,
+        checkpoint: &SignedCheckpoint,
+    ) -> Result<InclusionProof, ProofError> {
+        let (size, root) = self.covered(checkpoint).await?;
+        let outside = ProofError::Outside { sequence, size };
+        let needs = inclusion_needs(sequence, size).map_err(|_| outside.clone())?;
+        for attempt in [Rows::Kept, Rows::Remade] {
+            let mut nodes = Nodes::new(self, attempt);
+            let chain = nodes.chain(sequence).await?;
+            let known = nodes.all(&needs).await?;
+            let proof = inclusion(sequence, size, &known).ok_or(outside.clone())?;
+            if proof.verify(chain, &root).is_ok() {
+                return Ok(proof);
+            }
+        }
+        Err(ProofError::Foreign)
+    }
+
+    /// That what is under `checkpoint` begins with the first `from` records.
+    pub(crate) async fn prove_growth(
+        &self,
+        from: u64,
+        checkpoint: &SignedCheckpoint,
+    ) -> Result<ConsistencyProof, ProofError> {
+        let (size, root) = self.covered(checkpoint).await?;
+        let outside = ProofError::Outside { sequence: from, size };
+        let needs = consistency_needs(from, size).map_err(|_| outside.clone())?;
+        for attempt in [Rows::Kept, Rows::Remade] {
+            let known = Nodes::new(self, attempt).all(&needs).await?;
+            let proof = consistency(from, size, &known).ok_or(outside.clone())?;
+            if proof.earlier_root(&root).is_some() {
+                return Ok(proof);
+            }
+        }
+        Err(ProofError::Foreign)
+    }
+
+    /// How much of this ledger a checkpoint covers, and under which root.
+    async fn covered(&self, checkpoint: &SignedCheckpoint) -> Result<(u64, TreeHash), ProofError> {
+        let said = checkpoint.checkpoint();
+        self.grow().await?;
+        let size = self.edge().tree().size();
+        if said.owner() != Some(self.owner) || said.size > size {
+            return Err(ProofError::Foreign);
+        }
+        Ok((said.size, said.root))
+    }
+
+    /// Makes the row at `at` from the records again, and every row beneath it, and keeps them.
+    async fn remake(&self, at: NodeAt) -> Result<Vec<TreeHash>, StoreError> {
+        let count = 1_u64 << (at.level + ROW_LEVELS);
+        let first = at.index * count;
+        let mut edge = Edge::default();
+        while edge.tree().size() < count {
+            let next = first + edge.tree().size() + 1;
+            let frames = self.store.read(self.owner, next, REMAKE_BYTES).await?;
+            if frames.is_empty() {
+                return Err(gone(next));
+            }
+            for frame in frames.iter().filter(|frame| frame.sequence <= first + count) {
+                edge.push(frame.sequence, frame.hash);
+            }
+            let mut rows = edge.take_whole();
+            for (row, _) in &mut rows {
+                row.index += first >> (row.level + ROW_LEVELS);
+            }
+            let entries = rows.iter().map(|(at, row)| row_entry(*at, row)).collect();
+            drop(self.store.keep_index(self.owner, entries).await);
+            if let Some((_, row)) = rows.into_iter().find(|(row, _)| *row == at) {
+                return Ok(row);
+            }
+        }
+        Err(gone(first + 1))
+    }
+}
+
+/// Whether rows are taken as they were kept, or made again because those led nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rows {
+    Kept,
+    Remade,
+}
+
+/// Fetches nodes, and every row once.
+struct Nodes<'l> {
+    ledger: &'l Ledger,
+    trust: Rows,
+    rows: BTreeMap<NodeAt, Vec<TreeHash>>,
+    chains: BTreeMap<u64, Vec<Digest>>,
+}
+
+impl<'l> Nodes<'l> {
+    fn new(ledger: &'l Ledger, trust: Rows) -> Self {
+        Self { ledger, trust, rows: BTreeMap::new(), chains: BTreeMap::new() }
+    }
+
+    async fn all(&mut self, needs: &[NodeAt]) -> Result<BTreeMap<NodeAt, TreeHash>, StoreError> {
+        let mut known = BTreeMap::new();
+        for need in needs {
+            known.insert(*need, self.node(*need).await?);
+        }
+        Ok(known)
+    }
+
+    /// One node, from the row beneath it.
+    async fn node(&mut self, at: NodeAt) -> Result<TreeHash, StoreError> {
+        let above = at.level % ROW_LEVELS;
+        let first = NodeAt { level: at.level - above, index: at.index << above };
+        let row = self.row(row_at(first)).await?;
+        let start = usize::try_from(first.index % ROW as u64).unwrap_or(ROW);
+        let mut nodes = row.get(start..start + (1 << above)).unwrap_or_default().to_vec();
+        while nodes.len() > 1 {
+            let pairs = nodes.chunks_exact(2);
+            nodes = pairs
+                .filter_map(|pair| Some(TreeHash::node(pair.first()?, pair.last()?)))
+                .collect();
+        }
+        nodes.first().copied().ok_or_else(|| gone(at.index << at.level))
+    }
+
+    async fn row(&mut self, at: NodeAt) -> Result<&[TreeHash], StoreError> {
+        if !self.rows.contains_key(&at) {
+            let row =
+                if at.level == 0 { self.leaves(at.index).await? } else { self.upper(at).await? };
+            self.rows.insert(at, row);
+        }
+        Ok(self.rows.get(&at).map(Vec::as_slice).unwrap_or_default())
+    }
+
+    async fn upper(&self, at: NodeAt) -> Result<Vec<TreeHash>, StoreError> {
+        if let Some(open) = self.ledger.edge().open_row(at) {
+            return Ok(open.to_vec());
+        }
+        if self.trust == Rows::Kept {
+            let range = IndexRange::prefix(&row_key(at), 1);
+            // An index that does not answer is one to do without.
+            let kept = self.ledger.store.index(self.ledger.owner, range).await.unwrap_or_default();
+            if let Some(row) = kept.first().and_then(|entry| row_of(&entry.value)) {
+                return Ok(row);
+            }
+        }
+        self.ledger.remake(at).await
+    }
+
+    async fn leaves(&mut self, block: u64) -> Result<Vec<TreeHash>, StoreError> {
+        let chains = self.block(block).await?;
+        let first = block * ROW as u64 + 1;
+        Ok((first..)
+            .zip(chains)
+            .map(|(sequence, chain)| TreeHash::leaf(sequence, *chain))
+            .collect())
+    }
+
+    /// The place in the chain of one record.
+    async fn chain(&mut self, sequence: u64) -> Result<Digest, StoreError> {
+        let nth = sequence.saturating_sub(1);
+        let chains = self.block(nth / ROW as u64).await?;
+        let chain = usize::try_from(nth % ROW as u64).ok().and_then(|nth| chains.get(nth));
+        chain.copied().ok_or_else(|| gone(sequence))
+    }
+
+    /// The places in the chain of the records under one row of leaves, as far as there are any.
+    async fn block(&mut self, block: u64) -> Result<&[Digest], StoreError> {
+        if !self.chains.contains_key(&block) {
+            let mut chains = Vec::with_capacity(ROW);
+            while chains.len() < ROW {
+                let next = block * ROW as u64 + chains.len() as u64 + 1;
+                let store = &self.ledger.store;
+                let frames = store.read(self.ledger.owner, next, BLOCK_BYTES).await?;
+                if frames.is_empty() {
+                    break;
+                }
+                let room = ROW - chains.len();
+                chains.extend(frames.iter().take(room).map(|frame| frame.hash));
+            }
+            self.chains.insert(block, chains);
+        }
+        Ok(self.chains.get(&block).map(Vec::as_slice).unwrap_or_default())
+    }
+}
+
+/// How much is read at once for one row of leaves, and to make rows again.
+const BLOCK_BYTES: usize = 20 << 10;
+const REMAKE_BYTES: usize = 4 << 20;
+
+fn gone(sequence: u64) -> StoreError {
+    StoreError::Damaged { position: format!("record {sequence}"), what: "it is not there".into() }
+}
+
+#[cfg(test)]
+mod tests;
