@@ -169,7 +169,7 @@ impl SignedCheckpoint {
 impl fmt::Display for SignedCheckpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.checkpoint.body())?;
-        self.signatures.iter().try_for_each(|line| writeln!(f, "{line}"))
+        self.signatures.iter().try_for_each(|line| line.fmt(f))
     }
 }
 

@@ -11,8 +11,8 @@ pub(super) const ED25519: u8 = 1;
 /// The type of a timestamped Ed25519 cosignature (C2SP `tlog-cosignature`).
 pub(super) const COSIGNATURE: u8 = 4;
 
-/// A signature line: a key's name and short identifier, and bytes that mean something to who knows
-/// that key.
+/// A signature line, its newline included: a key's name and short identifier, and bytes that mean
+/// something to who knows that key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) name: String,
@@ -38,7 +38,7 @@ impl Line {
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bytes = [&self.id, self.signature.as_slice()].concat();
-        write!(f, "{DASH}{} {}", self.name, base64::encode(&bytes))
+        writeln!(f, "{DASH}{} {}", self.name, base64::encode(&bytes))
     }
 }
 

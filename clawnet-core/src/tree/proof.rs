@@ -48,7 +48,8 @@ impl InclusionProof {
     }
 
     /// Checks that the record whose place in the chain is `chain` stands at this sequence under
-    /// `root`. That `root` is the ledger's is for a signature to say.
+    /// `root`. That this is the root of the ledger at this [`size`](Self::size) is for a signed
+    /// checkpoint to say: compare the size with it.
     pub fn verify(&self, chain: Digest, root: &TreeHash) -> Result<(), NotProven> {
         self.verify_leaf(TreeHash::leaf(self.sequence, chain), root)
     }
@@ -102,7 +103,8 @@ impl ConsistencyProof {
         &self.path
     }
 
-    /// Checks that the tree under `new` begins with the one under `old`.
+    /// Checks that the tree under `new` begins with the one under `old`. That these are roots at
+    /// the sizes this proof states is for signed checkpoints to say.
     ///
     /// **Refuses** to say that anything follows from an empty tree.
     pub fn verify(&self, old: &TreeHash, new: &TreeHash) -> Result<(), NotProven> {
