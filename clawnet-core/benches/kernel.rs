@@ -180,7 +180,7 @@ fn durable() {
         print("durable_64_1m", later, "ops/s");
         print("durable_1_1m", rate(&agents[..1], &mount), "ops/s");
         print("durable_64_1m_ratio", later / all, "x");
-        block_on(bench.kernel.checkpoint()).unwrap();
+        block_on(bench.kernel.snapshot()).unwrap();
         bench.key
     };
     let started = Instant::now();

@@ -141,6 +141,8 @@ mod agent;
 mod owner;
 mod kernel;
 
+pub mod format;
+
 pub use agent::Agent;
 pub use approval::{Approval, ContentRef, OperationText, Question, Ticket, Version};
 pub use bound::Caller;

@@ -1,7 +1,7 @@
 //! Checking a ledger record by record, with the owner's key and nothing else.
 //!
-//! What an outsider needs: it trusts no store, no kernel and no state. See
-//! [`FORMAT.md`](crate::format) for the same in any language.
+//! What an outsider needs: it trusts no store, no kernel and no state. [`format`](crate::format)
+//! says the same for any language.
 use std::fmt;
 
 use crate::{

@@ -366,7 +366,7 @@ impl Pair {
 
     fn crash(&mut self) {
         if let Some(bench) = self.bench.take() {
-            block_on(bench.kernel.checkpoint()).unwrap();
+            block_on(bench.kernel.snapshot()).unwrap();
         }
     }
 

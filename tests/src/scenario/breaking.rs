@@ -170,12 +170,12 @@ impl Step for VerifyStep {
 /// Keeps the state, to reopen from.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CheckpointStep {}
+pub(super) struct SnapshotStep {}
 
-impl Step for CheckpointStep {
+impl Step for SnapshotStep {
     fn run(&self, world: &mut World) -> Result<Value, Trouble> {
         let kernel = &world.principal()?.opened()?.kernel;
-        Ok(json!({"checkpoint": block_on(kernel.checkpoint())?}))
+        Ok(json!({"snapshot": block_on(kernel.snapshot())?}))
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{
     asking::{DelegateStep, DropStep, EndpointStep, JudgeStep, ResumeStep, SubmitStep},
     breaking::{
-        AdvanceStep, CheckpointStep, CrashStep, FaultStep, RestartStep, SetClockStep, SettleStep,
+        AdvanceStep, SnapshotStep, CrashStep, FaultStep, RestartStep, SetClockStep, SettleStep,
         TamperStep, VerifyStep,
     },
     deciding::{
@@ -71,7 +71,7 @@ const COMMANDS: &[(&str, Read)] = &[
     ("fault", read::<FaultStep>),
     ("tamper", read::<TamperStep>),
     ("verify", read::<VerifyStep>),
-    ("checkpoint", read::<CheckpointStep>),
+    ("snapshot", read::<SnapshotStep>),
 ];
 
 /// The name of every command.

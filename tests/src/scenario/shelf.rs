@@ -65,7 +65,7 @@ impl Shelf {
     pub(super) fn tamper_snapshot(&self, owner: OwnerId) -> Result<(), Trouble> {
         let Self::Memory(store) = self else { return Err(memory_only("`snapshot`")) };
         let found = store.tamper_snapshot(owner);
-        if found { Ok(()) } else { Err(Trouble::misread("no state was kept: `checkpoint` first")) }
+        if found { Ok(()) } else { Err(Trouble::misread("no state was kept: `snapshot` first")) }
     }
 }
 
