@@ -14,6 +14,8 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
+    time::Duration,
 };
 
 use super::segment::{Place, Position};
@@ -59,7 +61,21 @@ pub(super) const STRIDE: u64 = 64;
 
 impl Index {
     /// Opens sled at `dir` and reads what it knows, or says why not.
+    ///
+    /// Sled keeps its lock for a moment after it was closed, so one that is locked is waited for:
+    /// the lock of the store's folder says that it is only our own of before.
     pub(super) fn open(dir: &Path) -> Result<(Self, Option<Known>), String> {
+        let mut tries = 1;
+        loop {
+            match Self::open_once(dir) {
+                Err(why) if why.contains(LOCKED) && tries < TRIES_MAX => tries += 1,
+                opened => return opened,
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn open_once(dir: &Path) -> Result<(Self, Option<Known>), String> {
         let config = sled::Config::new().path(dir).cache_capacity(CACHE_SIZE_BYTES);
         let opened = catch_unwind(AssertUnwindSafe(|| {
             let sled = config.flush_every_ms(Some(1000)).open()?;
@@ -302,6 +318,11 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What sled says of a lock that somebody holds.
+const LOCKED: &str = "could not acquire lock";
+const PAUSE: Duration = Duration::from_millis(10);
+const TRIES_MAX: u32 = 200;
+
 const CACHE_SIZE_BYTES: u64 = 16 << 20;
 
 const FRAME: u8 = 0;
@@ -317,6 +338,19 @@ const ENTRY_KEY_FROM: usize = 17;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_index_that_is_still_being_closed_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let closing = sled::open(dir.path()).unwrap();
+        let (opened, when) = std::sync::mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(|| opened.send(Index::open(dir.path()).map(drop)).unwrap());
+            assert!(when.recv_timeout(3 * PAUSE).is_err(), "it does not wait");
+            drop(closing);
+            assert_eq!(when.recv().unwrap(), Ok(()));
+        });
+    }
 
     #[test]
     fn entries_are_lost_all_together_and_kept_again_once_erased() {

@@ -42,6 +42,12 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Sled keeps its lock for a moment after it was closed.
+fn sled_in(dir: &Path) -> sled::Db {
+    let tries = std::iter::repeat_with(|| sled::open(dir)).take(1000);
+    tries.map(|tried| tried.map_err(|_| std::thread::yield_now())).find_map(Result::ok).unwrap()
+}
+
 fn files(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
@@ -139,7 +145,7 @@ fn entries_that_lie_are_not_believed() {
     ];
     for kind in [0, 1, 3] {
         for (nth, lie) in lies.iter().enumerate() {
-            let sled = sled::open(&index).unwrap();
+            let sled = sled_in(&index);
             for entry in sled.scan_prefix([kind]) {
                 let (key, value) = entry.unwrap();
                 match lie(&value) {
@@ -195,7 +201,7 @@ fn a_snapshot_survives_whole_or_not_at_all() {
     let (store, _) = LocalStore::open(&dir).unwrap();
     assert_eq!(block_on(store.snapshot(owner(1))).unwrap(), Some(snapshot));
     drop(store);
-    let sled = sled::open(dir.join("index")).unwrap();
+    let sled = sled_in(&dir.join("index"));
     let (key, value) = sled.scan_prefix([2]).nth(3).unwrap().unwrap();
     sled.insert(key, value[1..].to_vec()).unwrap();
     drop(sled);
