@@ -24,7 +24,7 @@ mod local;
 mod memory;
 
 pub use entry::{IndexEntry, IndexRange};
-pub use local::{Disk, LocalStore, Opened};
+pub use local::{Disk, LocalStore, Missing, Opened};
 pub use memory::MemoryStore;
 
 /// Keeps frames, one log per owner.

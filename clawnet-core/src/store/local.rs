@@ -28,6 +28,9 @@
 //!   segment are a torn end and are cut, because only one group is ever in flight. Broken bytes
 //!   with a whole group after them, in an earlier segment, or more than one group long are
 //!   [`StoreError::Damaged`]: nothing is cut, nothing is written, what can be read is read.
+//! - The index is written after the group it is about was flushed. If its watermark is no end of a
+//!   group in the segments, then something flushed is gone, or the index is another store's:
+//!   [`Opened::missing`], and damage all the same. Without an index nobody knows, but a checkpoint.
 //! - **Failing** once is failing until it is opened again, and a flush is never tried twice.
 use std::{io, path::Path, sync::Arc, thread::JoinHandle};
 
@@ -65,7 +68,10 @@ use self::{
     queue::{Append, Queue, Room},
     reader::Reader,
 };
-pub use self::{disk::Disk, opening::Opened};
+pub use self::{
+    disk::Disk,
+    opening::{Missing, Opened},
+};
 
 /// Keeps logs in a folder, each acknowledged frame for good.
 ///
@@ -130,7 +136,7 @@ impl LocalStore {
     fn report(&self, error: StoreError) -> StoreError {
         if matches!(error, StoreError::Damaged { .. }) {
             self.queue.damage(&error);
-            self.index.freeze();
+            self.index.freeze(None);
         }
         error
     }

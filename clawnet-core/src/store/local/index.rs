@@ -6,6 +6,10 @@
 //! was found; `5 owner key` what the ledger keeps. Numbers in keys are big endian, in values little
 //! endian. Ends and watermark change in one sled batch, and the ends' sequences must add up to the
 //! watermark's node position, so a lost or stale end is noticed.
+//!
+//! Nothing enters here before the group it is about was flushed. So the watermark is also evidence:
+//! segments that do not have the group that ends there have lost it. It is behind a checksum, so
+//! that rot in the index is never taken for that.
 use std::{
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -18,7 +22,10 @@ use std::{
     time::Duration,
 };
 
-use super::segment::{Place, Position};
+use super::{
+    checksum::checksum,
+    segment::{Place, Position},
+};
 use crate::{
     digest::Digest,
     id::OwnerId,
@@ -51,9 +58,18 @@ pub(super) struct Watermark {
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) watermark: Watermark,
-    pub(super) ends: HashMap<OwnerId, Place>,
+    pub(super) ends: Ends,
+}
+
+/// Whether a replay may go on from the watermark, or else starts from the first record.
+#[derive(Debug)]
+pub(super) enum Ends {
+    /// Where each log ends at the watermark.
+    Known(HashMap<OwnerId, Place>),
     /// Damage was found before: the watermark says what was certain once, and no more.
-    pub(super) suspect: bool,
+    Suspect,
+    /// Ends and watermark do not fit each other: the index is of no use.
+    Unfit,
 }
 
 /// Every how many frames of a log one is indexed.
@@ -140,14 +156,17 @@ impl Index {
     }
 
     /// Has the next opening read everything again, and take nothing for a torn end that was
-    /// whole once.
-    pub(super) fn freeze(&self) {
+    /// whole once: what is before the watermark, or before `certain` if it is known.
+    pub(super) fn freeze(&self, certain: Option<Watermark>) {
         let mut frozen = locked(&self.frozen);
         *frozen = true;
         self.ask(|sled| {
             let mut batch = sled::Batch::default();
-            if let Some(watermark) = sled.get([WATERMARK])? {
-                batch.insert(&[SUSPECT], watermark);
+            let certain = certain.map(|certain| watermark_value(&certain).into());
+            if let Some(certain) =
+                certain.map_or_else(|| sled.get([WATERMARK]), |at| Ok(Some(at)))?
+            {
+                batch.insert(&[SUSPECT], certain);
                 batch.remove(&[WATERMARK]);
             }
             sled.apply_batch(batch)
@@ -250,31 +269,31 @@ impl Index {
     }
 }
 
-/// Reads ends and watermark. `Err` inside: they do not fit each other.
+/// Reads ends and watermark. `Err` inside: there is a watermark, but it is not what was written.
 fn known(sled: &sled::Db) -> sled::Result<Result<Option<Known>, String>> {
-    let unfit = || Ok(Err("its entries do not fit each other".to_owned()));
-    let (mut ends, mut total) = (HashMap::new(), 0_u64);
     let suspect = sled.get([SUSPECT])?;
     let Some(watermark) =
         suspect.clone().map_or_else(|| sled.get([WATERMARK]), |at| Ok(Some(at)))?
     else {
         return Ok(Ok(None));
     };
-    let Some(watermark) = watermark_of(&watermark) else { return unfit() };
-    if suspect.is_some() {
-        return Ok(Ok(Some(Known { watermark, ends, suspect: true })));
-    }
+    let Some(watermark) = watermark_of(&watermark) else {
+        return Ok(Err("its watermark is not what was written".to_owned()));
+    };
+    let ends = if suspect.is_some() { Ends::Suspect } else { ends(sled, watermark)? };
+    Ok(Ok(Some(Known { watermark, ends })))
+}
+
+fn ends(sled: &sled::Db, watermark: Watermark) -> sled::Result<Ends> {
+    let (mut ends, mut total) = (HashMap::new(), 0_u64);
     for entry in sled.scan_prefix([END]) {
         let (key, value) = entry?;
         let owner = key.get(1..).and_then(|owner| <[u8; 16]>::try_from(owner).ok());
-        let Some((owner, end)) = owner.zip(end_of(&value)) else { return unfit() };
+        let Some((owner, end)) = owner.zip(end_of(&value)) else { return Ok(Ends::Unfit) };
         total = total.wrapping_add(end.sequence);
         ends.insert(OwnerId::from_bytes(owner), end);
     }
-    if total != watermark.node_position {
-        return unfit();
-    }
-    Ok(Ok(Some(Known { watermark, ends, suspect: false })))
+    Ok(if total == watermark.node_position { Ends::Known(ends) } else { Ends::Unfit })
 }
 
 fn key(kind: u8, owner: OwnerId, rest: &[u8]) -> Vec<u8> {
@@ -298,12 +317,15 @@ fn end_of(value: &[u8]) -> Option<Place> {
 fn watermark_value(watermark: &Watermark) -> Vec<u8> {
     let position = watermark.position.to_u64().to_le_bytes();
     let node_position = watermark.node_position.to_le_bytes();
-    [&position, &node_position, watermark.hash.as_bytes().as_slice()].concat()
+    let value = [&position, &node_position, watermark.hash.as_bytes().as_slice()].concat();
+    [&value, checksum(&value).to_le_bytes().as_slice()].concat()
 }
 
 fn watermark_of(value: &[u8]) -> Option<Watermark> {
+    let (value, sum) = value.split_last_chunk()?;
     let (position, node_position, hash) = triple(value)?;
-    Some(Watermark { position: Position::from_u64(position), node_position, hash })
+    let whole = checksum(value) == u64::from_le_bytes(*sum);
+    whole.then(|| Watermark { position: Position::from_u64(position), node_position, hash })
 }
 
 fn triple(value: &[u8]) -> Option<(u64, u64, Digest)> {

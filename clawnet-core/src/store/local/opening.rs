@@ -1,15 +1,15 @@
 //! Opening: the index if it can be had, the segments from there on, and what must be put right.
-use std::{io, path::Path, sync::Arc};
+use std::{fmt, io, path::Path, sync::Arc};
 
 use super::{
     committer::{Committer, Tail},
     disk::{Disk, set_aside},
     group::Footer,
-    index::{Index, Known, Watermark},
+    index::{Ends, Index, Known, Watermark},
     io_failed,
     queue::Queue,
     replay::{Found, Replay},
-    segment::{self, HEADER_SIZE_BYTES, Position},
+    segment::{self, HEADER_SIZE_BYTES, Position, damaged},
 };
 use crate::store::StoreError;
 
@@ -29,11 +29,40 @@ pub struct Opened {
     pub torn_size_bytes: u64,
     /// Where the cut was made.
     pub torn_at: Option<String>,
-    /// Why the index was rebuilt, if it was. A watermark ahead of the segments says that either
-    /// the index is foreign or the end of the segments is gone: compare with a checkpoint.
+    /// Why the index was rebuilt, if it was. It cost time, and nothing else.
     pub index_rebuilt: Option<String>,
     /// Damage that is no torn end. Nothing was cut, and the store only reads.
     pub damage: Option<StoreError>,
+    /// What was flushed once and is not there any more. It is damage as well, so the store only
+    /// reads: a log that went on behind a lost end would give numbers to records that others may
+    /// have seen other records under.
+    pub missing: Option<Missing>,
+}
+
+/// The index has seen a group flushed, and the segments do not have it.
+///
+/// Either the end of the segments is gone (they were put back from an older copy, or the file
+/// system lost what it had flushed), or the index belongs to other segments. A checkpoint that
+/// somebody else holds tells which. Until someone decides, every opening says so. To decide for the
+/// segments as they are, remove the folder `index/`, which costs the time to rebuild it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Missing {
+    /// How many records there were, in all logs, up to the end of the group that is missing.
+    pub records_before: u64,
+    /// How many records there are.
+    pub records_found: u64,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { records_before, records_found } = self;
+        write!(
+            f,
+            "{records_before} records were flushed, and the {records_found} that are there "
+        )?;
+        f.write_str("are not all of them")
+    }
 }
 
 /// The parts of an open store.
@@ -52,15 +81,19 @@ pub(super) fn open(
 ) -> Result<(Parts, Opened), StoreError> {
     let disk: Arc<dyn Disk> = Arc::from(disk);
     let segments = segment::numbers(&*disk)?;
-    let (index, known, mut index_rebuilt) = open_index(&*disk, !segments.is_empty())?;
-    let certain = known.as_ref().map_or(Position::NONE, |known| known.watermark.position);
-    let from_start = || Replay::from_start(&index, certain).run(&*disk, &segments);
-    let found = match known {
-        Some(Known { ends, watermark, suspect: false }) => {
+    let OpenIndex { index, known, mut rebuilt } = open_index(&*disk, !segments.is_empty())?;
+    let certain = known.as_ref().map(|known| known.watermark);
+    let whole = certain.is_none_or(|certain| ends_a_group(&*disk, &certain));
+    let from_start = || {
+        let certain = certain.map_or(Position::NONE, |certain| certain.position);
+        Replay::from_start(&index, certain).run(&*disk, &segments)
+    };
+    let mut found = match known {
+        Some(Known { ends: Ends::Known(ends), watermark }) if whole => {
             let found = Replay::behind(&index, ends, watermark).run(&*disk, &segments)?;
             if found.damage.is_some() {
                 // What the index said may be what is wrong, and every end must be the best known.
-                index_rebuilt = Some("the segments do not continue it".to_owned());
+                rebuilt = Some("the segments do not continue it".to_owned());
                 from_start()?
             } else {
                 found
@@ -68,12 +101,13 @@ pub(super) fn open(
         }
         _ => from_start()?,
     };
+    let missing = certain.filter(|_| !whole).and_then(|certain| found.lacks(certain));
     if found.damage.is_some() {
-        index.freeze();
+        index.freeze(certain);
     } else {
         settle(&*disk, &index, &found)?;
     }
-    let opened = report(&found, segments.len(), index_rebuilt);
+    let opened = report(&found, segments.len(), (rebuilt, missing));
     let position = found.tail;
     let node_position = found.watermark.node_position;
     let tail = Tail { position, node_position, segment_size_bytes_max };
@@ -83,6 +117,23 @@ pub(super) fn open(
     let parts = (Arc::clone(&disk), Arc::clone(&index), Arc::clone(&queue));
     let committer = Committer::at(tail, parts);
     Ok((Parts { disk, index, queue, committer }, opened))
+}
+
+impl Found {
+    /// Whether what was certain is not there, and not only broken. Then no log is known to end
+    /// where it seems to.
+    fn lacks(&mut self, certain: Watermark) -> Option<Missing> {
+        if self.damage.is_some() && self.tail >= certain.position {
+            return None;
+        }
+        let missing = Missing {
+            records_before: certain.node_position,
+            records_found: self.watermark.node_position,
+        };
+        self.damage.get_or_insert_with(|| damaged(self.tail, &missing.to_string()));
+        self.damaged_until = self.damaged_until.max(certain.position).max(self.tail);
+        Some(missing)
+    }
 }
 
 /// Cuts what is torn, and makes certain that what was read is on disk: a process that was killed
@@ -103,7 +154,11 @@ fn settle(disk: &dyn Disk, index: &Index, found: &Found) -> Result<(), StoreErro
     Ok(())
 }
 
-fn report(found: &Found, segments: usize, index_rebuilt: Option<String>) -> Opened {
+fn report(
+    found: &Found,
+    segments: usize,
+    (index_rebuilt, missing): (Option<String>, Option<Missing>),
+) -> Opened {
     let cut = found.damage.is_none() && found.torn_size_bytes > 0;
     Opened {
         records: found.watermark.node_position,
@@ -114,32 +169,47 @@ fn report(found: &Found, segments: usize, index_rebuilt: Option<String>) -> Open
         torn_at: cut.then(|| found.tail.to_string()),
         index_rebuilt,
         damage: found.damage.clone(),
+        missing,
     }
 }
 
-type OpenIndex = (Index, Option<Known>, Option<String>);
+/// The index, what it knew, and why it was or must be rebuilt.
+struct OpenIndex {
+    index: Index,
+    known: Option<Known>,
+    rebuilt: Option<String>,
+}
 
 /// Opens the index behind a marker, so that an opening that never returned is not tried twice.
 fn open_index(disk: &dyn Disk, due: bool) -> Result<OpenIndex, StoreError> {
-    let Some(dir) = disk.index() else { return Ok((Index::default(), None, None)) };
+    let fresh = OpenIndex { index: Index::default(), known: None, rebuilt: None };
+    let Some(dir) = disk.index() else { return Ok(fresh) };
     let failed = |source| io_failed("marking the opening of the index", source);
     let left = disk.size_bytes(MARKER).map_err(failed)?.is_some();
     disk.keep(MARKER, b"").map_err(failed)?;
     let opened = if left {
         Err("an earlier opening of it did not return".to_owned())
     } else {
-        Index::open(dir).and_then(|(index, known)| match known {
-            Some(known) if !known.suspect && !ends_a_group(disk, &known.watermark) => {
-                Err("its watermark is ahead of the segments".to_owned())
-            }
-            None if due => Ok((index, None, Some("it had no watermark".to_owned()))),
-            Some(known) if known.suspect => {
-                Ok((index, Some(known), Some("damage was found before".to_owned())))
-            }
-            known => Ok((index, known, None)),
-        })
+        Index::open(dir)
     };
-    let opened = opened.unwrap_or_else(|why| replace_index(dir, why));
+    let opened = match opened {
+        Err(why) => replace_index(dir, why),
+        Ok((unfit, Some(known))) if matches!(known.ends, Ends::Unfit) => {
+            drop(unfit);
+            let replaced = replace_index(dir, "its entries do not fit each other".to_owned());
+            // That group was flushed, whatever has become of the entries.
+            OpenIndex { known: Some(known), ..replaced }
+        }
+        Ok((index, known)) => {
+            let suspect = known.as_ref().is_some_and(|known| matches!(known.ends, Ends::Suspect));
+            let rebuilt = if suspect {
+                Some("damage was found before".to_owned())
+            } else {
+                (known.is_none() && due).then(|| "it had no watermark".to_owned())
+            };
+            OpenIndex { index, known, rebuilt }
+        }
+    };
     disk.remove(MARKER).map_err(failed)?;
     Ok(opened)
 }
@@ -147,10 +217,11 @@ fn open_index(disk: &dyn Disk, due: bool) -> Result<OpenIndex, StoreError> {
 /// Starts anew beside what could not be used; in memory if not even that works.
 fn replace_index(dir: &Path, why: String) -> OpenIndex {
     let fresh = set_aside(dir).map_err(|error: io::Error| error.to_string());
-    match fresh.and_then(|()| Index::open(dir)) {
-        Ok((index, _)) => (index, None, Some(why)),
-        Err(error) => (Index::default(), None, Some(format!("{why}; in memory, for {error}"))),
-    }
+    let (index, rebuilt) = match fresh.and_then(|()| Index::open(dir)) {
+        Ok((index, _)) => (index, why),
+        Err(error) => (Index::default(), format!("{why}; in memory, for {error}")),
+    };
+    OpenIndex { index, known: None, rebuilt: Some(rebuilt) }
 }
 
 /// Whether the group that ends at the watermark is the one it was taken from.

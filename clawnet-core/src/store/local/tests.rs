@@ -9,6 +9,7 @@ use crate::store::MemoryStore;
 
 mod crash;
 mod damage;
+mod missing;
 mod rebuild;
 mod sim;
 

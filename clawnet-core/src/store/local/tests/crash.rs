@@ -136,3 +136,18 @@ fn a_failing_body_poisons_and_a_whole_one_survives() {
     assert_eq!(block_on(store.body(owner(0), digest)).unwrap(), Some(b"kept".to_vec()));
     assert_eq!(block_on(store.body(owner(0), Digest::of_content(b"lost"))).unwrap(), None);
 }
+
+#[test]
+fn no_power_cut_leaves_an_index_that_is_ahead() {
+    for nth in 1.. {
+        let temp = tempfile::tempdir().unwrap();
+        let disk = SimDisk::indexed_at(temp.path().join("index"));
+        let failed = run(&disk, nth, nth % 2 == 0).1;
+        let (_store, opened) = open_on(&disk.after_cut(TEARS[0]), TINY);
+        assert!(opened.missing.is_none(), "call {nth}: {opened:?}");
+        if !failed {
+            assert_eq!(opened.replayed, 0, "the index was not used: {opened:?}");
+            break;
+        }
+    }
+}

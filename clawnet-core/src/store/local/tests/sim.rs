@@ -3,6 +3,7 @@ use std::{
     collections::BTreeMap,
     io,
     ops::Range,
+    path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard},
     time::Duration,
 };
@@ -11,7 +12,7 @@ use super::super::Disk;
 
 /// Handles to one disk share it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct SimDisk(Arc<(Mutex<Sim>, Condvar)>);
+pub(super) struct SimDisk(Arc<(Mutex<Sim>, Condvar)>, Option<PathBuf>);
 
 #[derive(Debug, Default)]
 pub(super) struct Sim {
@@ -54,13 +55,18 @@ pub(super) const TEARS: [Tear; 6] = [
 ];
 
 impl SimDisk {
+    /// A disk whose index is in a real folder, of which a power cut takes nothing.
+    pub(super) fn indexed_at(dir: PathBuf) -> Self {
+        Self(Arc::default(), Some(dir))
+    }
+
     pub(super) fn sim(&self) -> MutexGuard<'_, Sim> {
         self.0.0.lock().unwrap()
     }
 
     /// The disk as it is found after the power is back.
     pub(super) fn after_cut(&self, tear: Tear) -> Self {
-        let disk = Self::default();
+        let disk = Self(Arc::default(), self.1.clone());
         for (name, file) in &self.sim().files {
             let mut bytes = file.bytes[..file.flushed].to_vec();
             for lost in &file.lost {
@@ -186,5 +192,9 @@ impl Disk for SimDisk {
                 sim.files.remove(name);
             }
         })
+    }
+
+    fn index(&self) -> Option<&Path> {
+        self.1.as_deref()
     }
 }
