@@ -52,6 +52,7 @@ mod disk;
 mod frame;
 mod group;
 mod index;
+mod opened;
 mod opening;
 mod queue;
 mod reader;
@@ -70,7 +71,7 @@ use self::{
 };
 pub use self::{
     disk::Disk,
-    opening::{Missing, Opened},
+    opened::{Missing, Opened},
 };
 
 /// Keeps logs in a folder, each acknowledged frame for good.

@@ -1,5 +1,5 @@
 //! Opening: the index if it can be had, the segments from there on, and what must be put right.
-use std::{fmt, io, path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 use super::{
     committer::{Committer, Tail},
@@ -7,63 +7,12 @@ use super::{
     group::Footer,
     index::{Ends, Index, Known, Watermark},
     io_failed,
+    opened::{Missing, Opened},
     queue::Queue,
     replay::{Found, Replay},
     segment::{self, HEADER_SIZE_BYTES, Position, damaged},
 };
 use crate::store::StoreError;
-
-/// What opening a [`LocalStore`](super::LocalStore) found and did.
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct Opened {
-    /// How many records there are, in all logs.
-    pub records: u64,
-    /// How many logs there are.
-    pub logs: usize,
-    /// How many segments there are.
-    pub segments: usize,
-    /// How many records were read again and verified: those behind the index's watermark.
-    pub replayed: u64,
-    /// How many bytes of a torn end were cut. They were never acknowledged as durable.
-    pub torn_size_bytes: u64,
-    /// Where the cut was made.
-    pub torn_at: Option<String>,
-    /// Why the index was rebuilt, if it was. It cost time, and nothing else.
-    pub index_rebuilt: Option<String>,
-    /// Damage that is no torn end. Nothing was cut, and the store only reads.
-    pub damage: Option<StoreError>,
-    /// What was flushed once and is not there any more. It is damage as well, so the store only
-    /// reads: a log that went on behind a lost end would give numbers to records that others may
-    /// have seen other records under.
-    pub missing: Option<Missing>,
-}
-
-/// The index has seen a group flushed, and the segments do not have it.
-///
-/// Either the end of the segments is gone (they were put back from an older copy, or the file
-/// system lost what it had flushed), or the index belongs to other segments. A checkpoint that
-/// somebody else holds tells which. Until someone decides, every opening says so. To decide for the
-/// segments as they are, remove the folder `index/`, which costs the time to rebuild it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Missing {
-    /// How many records there were, in all logs, up to the end of the group that is missing.
-    pub records_before: u64,
-    /// How many records there are.
-    pub records_found: u64,
-}
-
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { records_before, records_found } = self;
-        write!(
-            f,
-            "{records_before} records were flushed, and the {records_found} that are there "
-        )?;
-        f.write_str("are not all of them")
-    }
-}
 
 /// The parts of an open store.
 #[derive(Debug)]
