@@ -36,6 +36,7 @@ mod checkpoint;
 mod proof;
 mod entry;
 mod follow;
+mod reading;
 mod recovery;
 
 pub use checkpoint::CheckpointError;
@@ -43,6 +44,7 @@ pub(crate) use entry::{Content, Draft, Entry, Opening};
 pub use follow::Follow;
 use growth::{Edge, Recent};
 pub use proof::ProofError;
+pub(crate) use reading::{Reading, Unread};
 pub(crate) use recovery::Opening as LedgerOpening;
 pub use recovery::{Progress, Recovery};
 

@@ -115,6 +115,7 @@
 //! decides is pure (`scope`); everything that is so is a fold (`policy`).
 
 mod digest;
+mod base64;
 mod id;
 mod time;
 mod resource;
@@ -133,6 +134,7 @@ mod verify;
 mod policy;
 mod house;
 mod ledger;
+mod transfer;
 mod bound;
 mod permit;
 mod endpoint;
@@ -173,6 +175,7 @@ pub use store::{
 };
 pub use submit::Refusal;
 pub use time::{Clock, ManualClock, Timestamp};
+pub use transfer::{Export, ExportError, Flaw, Import, ImportError, Transferred};
 
 pub use tree::{ConsistencyProof, InclusionProof, NotProven, TreeHash};
 pub use verify::{Damage, Verification, Verifier};

@@ -22,13 +22,13 @@ use std::{borrow::Cow, fmt, str::FromStr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::{
+    base64,
     id::OwnerId,
     key::{PublicKey, Signature, Signer as _, SoftwareKey},
     time::Timestamp,
     tree::TreeHash,
 };
 
-mod base64;
 mod line;
 mod verifier;
 #[cfg(test)]

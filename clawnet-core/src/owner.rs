@@ -18,6 +18,7 @@ use crate::{
 
 mod insight;
 mod keys;
+mod transfer;
 
 pub use insight::{Explanation, Overview};
 

@@ -205,6 +205,21 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The body that backs this: content of a question, evidence of an outcome, an archive.
+    pub(crate) fn body(&self) -> Option<Digest> {
+        if let Self::Asked(question) = self {
+            question.content.map(|content| content.digest)
+        } else if let Self::Outcome(outcome) = self {
+            outcome.evidence
+        } else if let Self::Act(SignedAct { act: Act::Retire { archive, .. }, .. }) = self {
+            Some(*archive)
+        } else {
+            None
+        }
+    }
+}
+
 /// An operation about to be performed: durable before the effect, unless it only observes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

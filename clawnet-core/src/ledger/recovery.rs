@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    Inner, Ledger, Limits,
+    Inner, Ledger, Limits, Reading, Unread,
     checkpoint::Kept,
     growth::{Edge, Recent},
 };
@@ -22,10 +22,7 @@ use crate::{
     record::{Actor, AuditRecord, Event, Outcome, OutcomeKind},
     store::{Durability, Frame, Head, Store, StoreError},
     time::{Clock, HighWater},
-    verify::{
-        Damage, FORMAT, NO_OPENING, Verification, Verifier, check_checkpoint, check_opening,
-        follows,
-    },
+    verify::{Damage, FORMAT, NO_OPENING, Verification, check_checkpoint, check_opening, follows},
 };
 
 /// What opening a ledger found and did.
@@ -170,41 +167,16 @@ impl Ledger {
         &self,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Verification, StoreError> {
-        let (head, founder) = {
-            let inner = self.peek();
-            (inner.head, inner.state.founder)
-        };
-        let mut verifier = Verifier::new(founder);
-        let mut damage = None;
-        while damage.is_none() && verifier.head().sequence < head.sequence {
-            let next = verifier.head().sequence + 1;
-            let frames = match self.store.read(self.owner, next, CHUNK_BYTES).await {
-                Ok(frames) => frames,
-                Err(StoreError::Damaged { position, what }) => {
-                    damage =
-                        Some(Damage { sequence: next, what: format!("{what} (at {position})") });
-                    break;
-                }
-                Err(error) => return Err(error),
-            };
-            if frames.is_empty() {
-                let what = "it and everything after it is gone".into();
-                damage = Some(Damage { sequence: next, what });
+        let mut reading = Reading::of(self);
+        let damage = loop {
+            match reading.next(CHUNK_BYTES).await {
+                Ok(frames) if frames.is_empty() => break None,
+                Ok(_) => progress(reading.progress()),
+                Err(Unread::Damage(damage)) => break Some(damage),
+                Err(Unread::Store(error)) => return Err(error),
             }
-            damage = damage.or(frames.iter().find_map(|frame| verifier.check(frame).err()));
-            let done = verifier.head().sequence;
-            progress(Progress { records: done.min(head.sequence), of: head.sequence });
-        }
-        let end = verifier.head();
-        if damage.is_none() && end.sequence == head.sequence && end != head {
-            let what = "the last record is not the one this kernel wrote".into();
-            damage = Some(Damage { sequence: end.sequence, what });
-        }
-        if let Some(Damage { sequence, what }) = &damage {
-            let position = format!("record {sequence}");
-            self.fail(StoreError::Damaged { position, what: what.clone() });
-        }
-        Ok(Verification { damage, ..verifier.found() })
+        };
+        Ok(Verification { damage, ..reading.found() })
     }
 }
 
@@ -214,7 +186,7 @@ impl Ledger {
 pub struct Progress {
     /// How many records are done.
     pub records: u64,
-    /// How many there are.
+    /// How many there are, or 0 where only the end will tell.
     pub of: u64,
 }
 

@@ -3,8 +3,8 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{NOTE_BYTES_MAX, NoteError, SIGNATURES_MAX, base64};
-use crate::key::PublicKey;
+use super::{NOTE_BYTES_MAX, NoteError, SIGNATURES_MAX};
+use crate::{base64, key::PublicKey};
 
 /// The type of an Ed25519 signature over the note's text.
 pub(super) const ED25519: u8 = 1;

@@ -2,10 +2,11 @@
 use std::{fmt, str::FromStr};
 
 use super::{
-    NoteError, base64,
+    NoteError,
     line::{ED25519, Line, key_id, names_a_key},
 };
 use crate::{
+    base64,
     digest::{hex, unhex},
     key::{PublicKey, Signature},
 };

@@ -1,0 +1,490 @@
+//! Exports of a small ledger with everything in it, and every way to spoil them.
+use std::{
+    io::{self, Cursor, Read as _},
+    sync::Arc,
+};
+
+use futures::executor::block_on;
+
+use crate::{
+    Action, Admission, Authorized, Batch, Caller, Demands, Denial, Digest, Durability, Effect,
+    Endpoint, Export, ExportError, Fault, Flaw, Frame, Grant, Head, Import, ImportError, Kernel,
+    ManualClock, MemoryStore, Operation, Owner, PublicKey, Refusal, Region, Resource, Signer as _,
+    SoftwareKey, Store, StoreError, Timestamp, Transferred,
+};
+
+/// Writes content, which the owner reads before saying yes.
+#[derive(serde::Serialize)]
+struct Write {
+    content: Digest,
+    path: Resource,
+    #[serde(skip)]
+    bytes: Vec<u8>,
+}
+
+impl Write {
+    fn new(path: &str, bytes: &[u8]) -> Self {
+        let content = Digest::of_content(bytes);
+        Self { content, path: path.parse().unwrap(), bytes: bytes.to_vec() }
+    }
+}
+
+impl Operation for Write {
+    const KIND: &'static str = "test.write";
+    type Output = ();
+    const EFFECT: Effect = Effect::Change;
+
+    fn demands(&self) -> Demands<'_> {
+        Demands::one(Action::Write, &self.path)
+    }
+
+    fn content(&self) -> Option<&[u8]> {
+        Some(&self.bytes)
+    }
+}
+
+struct Nothing;
+
+impl Endpoint<Write> for Nothing {
+    fn admit(&self, _: &Write, _: &Caller) -> Result<Admission, Denial> {
+        Ok(Admission::unversioned())
+    }
+
+    async fn perform(&self, _: Authorized<'_, Write>) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+fn key(nth: u8) -> SoftwareKey {
+    SoftwareKey::from_secret(&[nth; 32])
+}
+
+fn founder() -> PublicKey {
+    key(1).public_key()
+}
+
+async fn open(store: Arc<dyn Store>) -> (Kernel, Owner) {
+    let clock = ManualClock::at(Timestamp::from_millis(1000));
+    let kernel = Kernel::governing(founder()).open_shared(store, clock).await.unwrap();
+    let owner = kernel.owner(key(1)).await.unwrap();
+    (kernel, owner)
+}
+
+const FORMS: [Export; 2] = [Export::json_lines(), Export::native()];
+
+/// A ledger with a question, an approval, an archive, a checkpoint, and two questions about one
+/// content.
+async fn story(store: Arc<dyn Store>) -> (Kernel, Owner) {
+    let (kernel, owner) = open(store).await;
+    owner.certify(key(2).public_key()).await.unwrap();
+    kernel.sign_with(key(2));
+    let work = owner.identity("work").await.unwrap();
+    let rules = Grant::new().ask(Action::Write, Region::subtree("fs:/a").unwrap());
+    owner.grant(work, rules).await.unwrap();
+    let agent = owner.bind(work, "a", "here").await.unwrap();
+    let mount = kernel.mount("files", Nothing);
+    for path in ["fs:/a/1", "fs:/a/2"] {
+        let write = Write::new(path, b"\x00the content, of any bytes\xff");
+        let Err(Refusal::Escalated(ticket)) = agent.submit(&mount, &write).await else { panic!() };
+        owner.approve(ticket.id).await.unwrap();
+        agent.submit(&mount, &write).await.unwrap();
+    }
+    kernel.checkpoint().await.unwrap();
+    let old = owner.identity("old").await.unwrap();
+    owner.retire(old).await.unwrap();
+    (kernel, owner)
+}
+
+async fn exported(owner: &Owner, how: Export) -> (Vec<u8>, Transferred) {
+    let mut out = Vec::new();
+    let found = owner.export(&mut out, how, |_| ()).await.unwrap();
+    (out, found)
+}
+
+fn small(how: Export) -> (Vec<u8>, Transferred) {
+    block_on(async {
+        let (_kernel, owner) = story(Arc::new(MemoryStore::new())).await;
+        exported(&owner, how).await
+    })
+}
+
+/// One with little in it, for what is done to every byte: two acts and an archive.
+fn brief(how: Export) -> Vec<u8> {
+    block_on(async {
+        let (_kernel, owner) = open(Arc::new(MemoryStore::new())).await;
+        let old = owner.identity("old").await.unwrap();
+        owner.retire(old).await.unwrap();
+        let (bytes, found) = exported(&owner, how.with_bodies()).await;
+        assert_eq!((found.found.acts, found.bodies), (2, 1));
+        bytes
+    })
+}
+
+fn verified(bytes: &[u8]) -> Result<Transferred, ImportError> {
+    Import::of(founder()).verify(bytes, |_| ())
+}
+
+async fn imported(bytes: &[u8], store: &dyn Store) -> Result<Transferred, ImportError> {
+    Import::of(founder()).into_store(Cursor::new(bytes), store, |_| ()).await
+}
+
+/// Everything of the log.
+async fn log(store: &dyn Store) -> Vec<Frame> {
+    store.read(founder().owner(), 1, usize::MAX).await.unwrap()
+}
+
+fn flaw(read: Result<Transferred, ImportError>) -> Flaw {
+    match read {
+        Err(ImportError::Entry { flaw, .. }) => flaw,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_imported_is_what_was_exported_in_either_form() {
+    block_on(async {
+        let from = Arc::new(MemoryStore::new());
+        let (kernel, owner) = story(from.clone()).await;
+        for how in FORMS.map(Export::with_bodies) {
+            let (bytes, written) = exported(&owner, how).await;
+            assert_eq!(written.found, kernel.verify().await.unwrap());
+            assert_eq!(written.bodies, 2, "one content asked about twice, and an archive");
+            assert_eq!(verified(&bytes).unwrap(), written);
+            let to = Arc::new(MemoryStore::new());
+            assert_eq!(imported(&bytes, &*to).await.unwrap(), written);
+            assert_eq!(log(&*to).await, log(&*from).await);
+            assert_eq!(imported(&bytes, &*to).await.unwrap(), written, "again changes nothing");
+            let (_, again) = open(to).await;
+            for form in FORMS.map(Export::with_bodies) {
+                assert_eq!(exported(&again, form).await, exported(&owner, form).await);
+            }
+        }
+    });
+}
+
+#[test]
+fn the_lines_are_those_of_the_format() {
+    let (bytes, written) = small(Export::json_lines().with_bodies());
+    let text = String::from_utf8(bytes).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let key = founder();
+    let first = format!(r#"{{"export":{{"format":1,"key":"{key}","ledger":"{}"}}}}"#, key.owner());
+    assert_eq!(lines[0], first);
+    let payload = r#"{"actor":"kernel","at":1000,"event":{"opened":{"format":1,"key":""#;
+    assert!(lines[1].starts_with(r#"{"hash":""#));
+    assert!(lines[1][73..].starts_with(&format!(r#"","record":{payload}{key}"#)), "{}", lines[1]);
+    assert!(lines[1].ends_with(r#","sequence":1}"#));
+    let body = "AHRoZSBjb250ZW50LCBvZiBhbnkgYnl0ZXP/";
+    let digest = Digest::of_content(b"\x00the content, of any bytes\xff");
+    let body = format!(r#"{{"body":{{"content":"{body}","digest":"{digest}"}}}}"#);
+    let at = lines.iter().position(|line| **line == body).unwrap();
+    assert!(lines[at - 1].contains(r#""event":{"asked":{"#), "behind the first that names it");
+    let (head, records) = (written.found.head, written.found.records);
+    let end = format!(r#"{{"end":{{"hash":"{head}","sequence":{records}}}}}"#);
+    assert_eq!(*lines.last().unwrap(), end);
+    assert!(text.ends_with("}\n"));
+
+    let (bytes, _) = small(Export::native());
+    assert_eq!(bytes[..8], *b"clawledg");
+    assert_eq!(bytes[8..12], [1, 0, 0, 0]);
+    assert_eq!(bytes[12..44], *founder().as_bytes());
+    assert_eq!(bytes[44], 1);
+    let length = u32::from_le_bytes(bytes[45..49].try_into().unwrap()) as usize;
+    assert_eq!(bytes[49..57], 1_u64.to_le_bytes());
+    assert!(bytes[89..89 + length].starts_with(payload.as_bytes()));
+    assert_eq!(bytes[89 + length], 1, "the next one");
+    assert_eq!(bytes[bytes.len() - 41], 0);
+    assert_eq!(bytes[bytes.len() - 32..], *written.found.head.as_bytes());
+}
+
+#[test]
+fn an_export_that_is_cut_anywhere_is_refused() {
+    for how in FORMS {
+        let bytes = brief(how);
+        for length in 0..bytes.len() {
+            let read = verified(&bytes[..length]);
+            assert!(read.is_err(), "{length} of {} bytes: {read:?}", bytes.len());
+        }
+        let mut longer = bytes.clone();
+        longer.push(b'\n');
+        assert_eq!(flaw(verified(&longer)), Flaw::BehindTheEnd);
+        let mut twice = bytes.clone();
+        twice.extend(&bytes);
+        assert_eq!(flaw(verified(&twice)), Flaw::BehindTheEnd);
+    }
+}
+
+#[test]
+fn no_bit_can_be_flipped() {
+    for how in FORMS {
+        let mut bytes = brief(how);
+        let count = bytes.len() * 8;
+        for bit in 0..count {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let read = verified(&bytes);
+            assert!(read.is_err(), "bit {bit} of {count}: {read:?}");
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
+        verified(&bytes).unwrap();
+    }
+}
+
+#[test]
+fn an_export_of_somebody_else_is_refused() {
+    for how in FORMS {
+        let (bytes, _) = small(how);
+        let read = Import::of(key(9).public_key()).verify(&*bytes, |_| ());
+        assert!(matches!(read, Err(ImportError::Foreign(key)) if key == founder()), "{read:?}");
+    }
+    assert!(matches!(verified(b""), Err(ImportError::NotAnExport)));
+    assert!(matches!(verified(b"clawledger of mine"), Err(ImportError::NotAnExport)));
+    let (mut bytes, _) = small(Export::native());
+    bytes[8] = 2;
+    assert!(matches!(verified(&bytes), Err(ImportError::Format(2))));
+    let text = r#"{"export":{"format":7,"key":""#.to_owned() + &"0".repeat(64) + "\"}}\n";
+    assert!(matches!(verified(text.as_bytes()), Err(ImportError::Format(7))));
+}
+
+/// A native entry of a body.
+fn body(content: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(content.len()).unwrap().to_le_bytes();
+    [&[2][..], &length, Digest::of_content(content).as_bytes(), content].concat()
+}
+
+#[test]
+fn a_body_stands_once_behind_the_record_that_names_it() {
+    let content = b"\x00the content, of any bytes\xff";
+    let (bytes, _) = small(Export::native().with_bodies());
+    let own = body(content);
+    let at = bytes.windows(own.len()).position(|window| *window == own).unwrap();
+    let with = |middle: &[u8]| [&bytes[..at], middle, &bytes[at + own.len()..]].concat();
+    assert_eq!(verified(&with(b"")).unwrap().bodies, 1, "it may have been erased");
+    assert_eq!(flaw(verified(&with(&[&*own, &own].concat()))), Flaw::Twice);
+    assert_eq!(flaw(verified(&with(&body(b"other")))), Flaw::Unnamed);
+    let mut changed = own.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    assert_eq!(flaw(verified(&with(&changed))), Flaw::NotItsDigest);
+    let end = bytes.len() - 41;
+    let late = [&bytes[..end], &own, &bytes[end..]].concat();
+    assert_eq!(flaw(verified(&late)), Flaw::Unnamed);
+}
+
+#[test]
+fn an_end_is_that_of_the_records_before_it() {
+    let (bytes, found) = small(Export::native());
+    let end = bytes.len() - 41;
+    let hash = found.found.head;
+    let ended = |sequence: u64, hash: Digest| {
+        [&bytes[..end], &[0], &sequence.to_le_bytes()[..], hash.as_bytes()].concat()
+    };
+    verified(&ended(found.found.records, hash)).unwrap();
+    assert_eq!(flaw(verified(&ended(found.found.records - 1, hash))), Flaw::End);
+    assert_eq!(flaw(verified(&ended(found.found.records, Digest::ZERO))), Flaw::End);
+    let empty = [&bytes[..44], &[0; 41]].concat();
+    assert_eq!(flaw(verified(&empty)), Flaw::End);
+}
+
+#[test]
+fn what_says_it_is_large_costs_nothing() {
+    let (bytes, _) = small(Export::native());
+    let huge = |tag: u8, length: u32| [&bytes[..44], &[tag], &length.to_le_bytes()[..]].concat();
+    let lines = br#"{"export":{"format":1,"#;
+    let text = small(Export::json_lines()).0;
+    assert!(text.starts_with(lines));
+    let first = text.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let record = format!(r#"{{"hash":"{}","record":"#, Digest::ZERO);
+    let long = [&text[..first], record.as_bytes(), &vec![b'7'; 3 << 20]].concat();
+    for (export, expect) in [
+        (huge(1, u32::MAX), Flaw::TooLarge),
+        (huge(2, u32::MAX), Flaw::TooLarge),
+        (huge(1, 1 << 20), Flaw::CutOff),
+        (huge(2, 64 << 20), Flaw::CutOff),
+        (long, Flaw::TooLarge),
+    ] {
+        let mut read = None;
+        let used = allocation_counter::measure(|| read = Some(verified(&export)));
+        assert_eq!(flaw(read.unwrap()), expect);
+        assert!(used.bytes_max < 4 << 20, "{used:?}");
+    }
+}
+
+#[test]
+fn a_line_that_never_ends_is_refused_at_its_bound() {
+    let text = small(Export::json_lines()).0;
+    let first = text.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let begun = [&text[..first], br#"{"body":{"content":""#].concat();
+    let endless = begun.as_slice().chain(io::repeat(b'A'));
+    assert_eq!(flaw(Import::of(founder()).verify(endless, |_| ())), Flaw::TooLarge);
+    let endless = io::repeat(b'{');
+    let read = Import::of(founder()).verify(endless, |_| ());
+    assert!(matches!(read, Err(ImportError::NotAnExport)), "{read:?}");
+    let endless = br#"{"export"#.chain(io::repeat(b'7'));
+    let read = Import::of(founder()).verify(endless, |_| ());
+    assert!(matches!(read, Err(ImportError::NotAnExport)), "{read:?}");
+}
+
+#[test]
+fn an_import_that_was_interrupted_anywhere_is_completed_by_another() {
+    block_on(async {
+        let from = Arc::new(MemoryStore::new());
+        let (_kernel, owner) = story(from.clone()).await;
+        let frames = log(&*from).await;
+        for how in FORMS.map(Export::with_bodies) {
+            let (bytes, written) = exported(&owner, how).await;
+            for count in 0..=frames.len() {
+                let to = beginning(&frames[..count]).await;
+                assert_eq!(imported(&bytes, &to).await.unwrap(), written, "{count}");
+                assert_eq!(log(&to).await, frames);
+                let digest = Digest::of_content(b"\x00the content, of any bytes\xff");
+                assert!(to.body(founder().owner(), digest).await.unwrap().is_some());
+            }
+        }
+    });
+}
+
+/// A store in which somebody else has begun the same log.
+async fn beginning(frames: &[Frame]) -> MemoryStore {
+    let store = MemoryStore::new();
+    let batch: Batch = frames.iter().cloned().collect();
+    store.append(founder().owner(), Head::EMPTY, batch, Durability::Durable).await.unwrap();
+    store
+}
+
+#[test]
+fn a_log_that_is_no_beginning_of_the_export_is_left_alone() {
+    block_on(async {
+        let from = Arc::new(MemoryStore::new());
+        let (_kernel, owner) = story(from.clone()).await;
+        let (bytes, _) = exported(&owner, Export::native()).await;
+        let records = log(&*from).await.len() as u64;
+        let to = Arc::new(MemoryStore::new());
+        let (_, other) = open(to.clone()).await;
+        other.identity("another").await.unwrap();
+        let before = log(&*to).await;
+        let refused = imported(&bytes, &*to).await;
+        assert!(matches!(refused, Err(ImportError::Diverged { sequence: 2 })), "{refused:?}");
+        assert_eq!(log(&*to).await, before);
+
+        owner.identity("later").await.unwrap();
+        let refused = imported(&bytes, &*from).await;
+        assert!(
+            matches!(refused, Err(ImportError::Diverged { sequence }) if sequence == records + 1)
+        );
+    });
+}
+
+#[test]
+fn nothing_reaches_the_store_of_an_export_that_is_not_whole() {
+    block_on(async {
+        for how in FORMS.map(Export::with_bodies) {
+            let (_kernel, owner) = story(Arc::new(MemoryStore::new())).await;
+            let (bytes, _) = exported(&owner, how).await;
+            let to = MemoryStore::new();
+            let cut = &bytes[..bytes.len() - 1];
+            assert_eq!(flaw(imported(cut, &to).await), Flaw::CutOff);
+            assert!(log(&to).await.is_empty());
+            let digest = Digest::of_content(b"\x00the content, of any bytes\xff");
+            assert_eq!(to.body(founder().owner(), digest).await.unwrap(), None);
+        }
+    });
+}
+
+/// Takes only so many bytes.
+struct Full(usize);
+
+impl io::Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = self.0.min(bytes.len());
+        self.0 -= room;
+        if room == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(room) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_writer_that_fails_fails_the_export_and_not_the_ledger() {
+    block_on(async {
+        let (kernel, owner) = story(Arc::new(MemoryStore::new())).await;
+        for room in [0, 100, 4000] {
+            let failed = owner.export(&mut Full(room), Export::json_lines(), |_| ()).await;
+            assert!(matches!(failed, Err(ExportError::Writer(_))), "{room}: {failed:?}");
+        }
+        assert!(kernel.failure().is_none());
+        owner.identity("after").await.unwrap();
+    });
+}
+
+#[test]
+fn a_broken_ledger_is_never_exported_as_whole() {
+    block_on(async {
+        let whole = Arc::new(MemoryStore::new());
+        drop(story(whole.clone()).await);
+        let mut frames = log(&*whole).await;
+        frames[5].payload[40] ^= 1;
+        // Broken when it was opened.
+        let (kernel, owner) = open(Arc::new(beginning(&frames).await)).await;
+        assert_eq!(kernel.damage().unwrap().sequence, 6);
+        for how in FORMS {
+            let mut out = Vec::new();
+            let stopped = owner.export(&mut out, how, |_| ()).await;
+            assert!(matches!(stopped, Err(ExportError::Damage(at)) if at.sequence == 6));
+            assert_eq!(flaw(verified(&out)), Flaw::CutOff);
+        }
+        // Opened from a kept state, so that the damage is found by the export.
+        let (kernel, _owner) = open(whole.clone()).await;
+        kernel.snapshot().await.unwrap();
+        let log_id = kernel.owner_id();
+        let kept = whole.snapshot(log_id).await.unwrap().unwrap();
+        let mut frames = log(&*whole).await;
+        frames[5].payload[40] ^= 1;
+        let broken = Arc::new(beginning(&frames).await);
+        broken.keep_snapshot(log_id, kept).await.unwrap();
+        let (kernel, owner) = open(broken).await;
+        assert_eq!(kernel.damage(), None);
+        let mut out = Vec::new();
+        let stopped = owner.export(&mut out, Export::json_lines(), |_| ()).await;
+        assert!(matches!(stopped, Err(ExportError::Damage(at)) if at.sequence == 6));
+        assert_eq!(flaw(verified(&out)), Flaw::CutOff);
+        assert!(matches!(kernel.failure(), Some(StoreError::Damaged { .. })));
+    });
+}
+
+#[test]
+fn an_export_ends_where_the_ledger_did_when_it_began() {
+    block_on(async {
+        let (kernel, owner) = story(Arc::new(MemoryStore::new())).await;
+        let before = kernel.head();
+        let mut out = Grow { owner: &owner, bytes: Vec::new() };
+        let found = owner.export(&mut out, Export::json_lines(), |_| ()).await.unwrap();
+        assert!(kernel.head().sequence > before.sequence);
+        assert_eq!((found.found.records, found.found.head), (before.sequence, before.hash));
+        verified(&out.bytes).unwrap();
+        // One that is opened twice goes on in the meantime too.
+        let mut seen = Vec::new();
+        let progress = |progress| seen.push(progress);
+        owner.export(&mut Vec::new(), Export::native(), progress).await.unwrap();
+        let last = seen.last().unwrap();
+        assert_eq!((last.records, last.of), (kernel.head().sequence, kernel.head().sequence));
+    });
+}
+
+/// A writer during whose writing the ledger grows.
+struct Grow<'o> {
+    owner: &'o Owner,
+    bytes: Vec<u8>,
+}
+
+impl io::Write for Grow<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        std::thread::scope(|s| drop(s.spawn(|| block_on(self.owner.freeze_all()).unwrap())));
+        self.bytes.extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
