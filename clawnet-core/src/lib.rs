@@ -170,8 +170,8 @@ pub use rule::{
 };
 pub use scope::{Ability, Capable, Explained, Judgement, Matching, RuleState};
 pub use store::{
-    Batch, Commit, Decider, Disk, Durability, Frame, Head, IndexEntry, IndexRange, LocalStore,
-    MemoryStore, Missing, Opened, Snapshot, Store, StoreError,
+    Archived, Backup, Batch, Commit, Copied, Decider, Disk, Durability, Frame, Head, IndexEntry,
+    IndexRange, LocalStore, MemoryStore, Missing, Opened, Snapshot, Store, StoreError,
 };
 pub use submit::Refusal;
 pub use time::{Clock, ManualClock, Timestamp};

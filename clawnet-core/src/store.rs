@@ -24,7 +24,7 @@ mod local;
 mod memory;
 
 pub use entry::{IndexEntry, IndexRange};
-pub use local::{Disk, LocalStore, Missing, Opened};
+pub use local::{Archived, Backup, Copied, Disk, LocalStore, Missing, Opened};
 pub use memory::MemoryStore;
 
 /// Keeps frames, one log per owner.
@@ -256,6 +256,18 @@ pub enum StoreError {
         /// Where, in the store's own terms.
         position: String,
         /// What was found there.
+        what: String,
+    },
+    /// The frames are in a sealed segment that was moved to an archive, which is not attached.
+    #[error("what is asked for is archived: {position}")]
+    Archived {
+        /// Where it was, in the store's own terms.
+        position: String,
+    },
+    /// The folder is a copy that was not finished, or an archive.
+    #[error("the folder holds {what}, and is no store")]
+    NotAStore {
+        /// What it holds.
         what: String,
     },
     /// A frame, batch or body exceeds a limit. Nothing was written and the store goes on.

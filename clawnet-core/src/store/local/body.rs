@@ -5,6 +5,9 @@ use crate::{digest::Digest, id::OwnerId, store::StoreError};
 /// The largest body, and the largest snapshot: 64 MiB.
 pub(super) const SIZE_BYTES_MAX: usize = 64 << 20;
 
+/// A body's file, whose it is and what it is.
+pub(super) type Named = (String, OwnerId, Digest);
+
 /// Keeps a body, durable when it returns. A failure is a failed write, and poisons.
 pub(super) fn keep(
     disk: &dyn Disk,
@@ -57,6 +60,17 @@ pub(super) fn erase(
         queue.poison();
         io_failed(&format!("erasing {name}"), source)
     })
+}
+
+/// The bodies there are. Other files are left alone.
+pub(super) fn all(disk: &dyn Disk) -> Result<Vec<Named>, StoreError> {
+    let files = disk.list("bodies").map_err(|source| io_failed("listing bodies", source))?;
+    let parse = |file: &String| {
+        let (log, digest) = file.rsplit_once('-')?;
+        let (log, digest) = (log.parse().ok()?, digest.parse().ok()?);
+        Some((name(log, digest), log, digest))
+    };
+    Ok(files.iter().filter_map(parse).collect())
 }
 
 /// Refuses what is too large to be kept whole.

@@ -63,7 +63,7 @@ impl Committer {
         while let Some(waiting) = self.queue.next() {
             match self.commit(&waiting) {
                 Ok(ends) => {
-                    self.queue.settle(waiting, &ends);
+                    self.queue.settle(waiting, &ends, self.watermark);
                     self.changed.extend(ends);
                     if self.unindexed_bytes >= UNINDEXED_SIZE_BYTES_MAX {
                         self.catch_up();

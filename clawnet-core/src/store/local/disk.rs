@@ -72,14 +72,15 @@ pub(super) struct DirDisk {
     tail: Mutex<Option<(String, Arc<File>)>>,
     /// Handles for reading, at most [`DirDisk::HANDLES_MAX`].
     handles: Mutex<HashMap<String, Arc<File>>>,
-    lock: File,
+    /// None where there is only reading.
+    lock: Option<File>,
 }
 
 impl Drop for DirDisk {
     /// Unlocks by name: a process that is being started at this moment still shares the handle, and
     /// closing ours alone would leave the folder locked until it is not.
     fn drop(&mut self) {
-        drop(self.lock.unlock());
+        drop(self.lock.as_ref().map(File::unlock));
     }
 }
 
@@ -97,16 +98,44 @@ impl DirDisk {
             TryLockError::WouldBlock => StoreError::InUse,
             TryLockError::Error(source) => failed(source),
         })?;
-        let disk = Self {
+        let disk = Self::of(dir, Some(lock));
+        disk.prepare(fresh).map_err(failed)?;
+        Ok(disk)
+    }
+
+    /// Opens a new `dir`, absent or empty, with the file `marker` in it before anything else. One
+    /// that has the marker already is opened again `if_marked`.
+    pub(super) fn begin(dir: &Path, marker: &str, if_marked: bool) -> Result<Self, StoreError> {
+        let failed = |source| super::io_failed(&format!("beginning {}", dir.display()), source);
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
+        let mark = dir.join(marker);
+        if !(if_marked && mark.is_file()) {
+            if fs::read_dir(dir).map_err(failed)?.next().is_some() {
+                return Err(failed(ErrorKind::DirectoryNotEmpty.into()));
+            }
+            let made = options().write(true).create_new(true).open(mark);
+            made.and_then(|file| file.sync_all()).map_err(failed)?;
+            sync_dir(dir).and_then(|()| sync_parent(dir)).map_err(failed)?;
+        }
+        Self::open(dir)
+    }
+
+    /// A folder to read from, by any number of stores.
+    pub(super) fn attach(dir: &Path) -> Result<Self, StoreError> {
+        let failed = |source| super::io_failed("attaching the archive", source);
+        fs::read_dir(dir).map_err(failed)?;
+        Ok(Self::of(dir, None))
+    }
+
+    fn of(dir: &Path, lock: Option<File>) -> Self {
+        Self {
             dir: dir.to_path_buf(),
             index: dir.join("index"),
             staged: AtomicU64::new(0),
             tail: Mutex::default(),
             handles: Mutex::default(),
             lock,
-        };
-        disk.prepare(fresh).map_err(failed)?;
-        Ok(disk)
+        }
     }
 
     fn prepare(&self, fresh: bool) -> io::Result<()> {
@@ -117,11 +146,7 @@ impl DirDisk {
             fs::remove_file(self.dir.join("staging").join(left))?;
         }
         sync_dir(&self.dir)?;
-        match self.dir.parent() {
-            Some(parent) if fresh && parent.as_os_str().is_empty() => sync_dir(Path::new(".")),
-            Some(parent) if fresh => sync_dir(parent),
-            _ => Ok(()),
-        }
+        if fresh { sync_parent(&self.dir) } else { Ok(()) }
     }
 
     fn sync_folder_of(&self, name: &str) -> io::Result<()> {
@@ -245,6 +270,14 @@ fn options() -> OpenOptions {
 
 fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
+}
+
+fn sync_parent(dir: &Path) -> io::Result<()> {
+    match dir.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => sync_dir(Path::new(".")),
+        Some(parent) => sync_dir(parent),
+        None => Ok(()),
+    }
 }
 
 /// A handle is put in or taken out by one call, so a panic leaves the map whole.

@@ -54,6 +54,18 @@ pub(super) struct Watermark {
     pub(super) hash: Digest,
 }
 
+impl Watermark {
+    /// Before the first group.
+    pub(super) const START: Self =
+        Self { position: Position::NONE, node_position: 0, hash: Digest::ZERO };
+}
+
+impl Default for Watermark {
+    fn default() -> Self {
+        Self::START
+    }
+}
+
 /// What the index knew when it was opened.
 #[derive(Debug)]
 pub(super) struct Known {

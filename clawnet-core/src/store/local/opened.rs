@@ -11,8 +11,10 @@ pub struct Opened {
     pub records: u64,
     /// How many logs there are.
     pub logs: usize,
-    /// How many segments there are.
+    /// How many segments there are, archived ones included.
     pub segments: usize,
+    /// How many of them are archived: here is only a stub of each.
+    pub archived: usize,
     /// How many records were read again and verified: those behind the index's watermark.
     pub replayed: u64,
     /// How many bytes of a torn end were cut. They were never acknowledged as durable.
@@ -58,8 +60,11 @@ impl fmt::Display for Missing {
 /// One line, the worst last.
 impl fmt::Display for Opened {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { records, logs, segments, replayed, torn_size_bytes, .. } = self;
+        let Self { records, logs, segments, archived, replayed, torn_size_bytes, .. } = self;
         write!(f, "{records} records in {logs} logs and {segments} segments")?;
+        if *archived > 0 {
+            write!(f, ", {archived} of them archived")?;
+        }
         if *replayed > 0 {
             write!(f, "; {replayed} read again")?;
         }
@@ -88,6 +93,10 @@ mod tests {
         let check = |opened: Opened, expect: &str| assert_eq!(opened.to_string(), expect);
         let opened = Opened { records: 7, logs: 2, segments: 1, ..Opened::default() };
         check(opened.clone(), "7 records in 2 logs and 1 segments");
+        check(
+            Opened { segments: 3, archived: 2, ..opened.clone() },
+            "7 records in 2 logs and 3 segments, 2 of them archived",
+        );
         let torn =
             Opened { torn_size_bytes: 9, torn_at: Some("segment 1, byte 32".into()), ..opened };
         let rebuilt = Some("it had no watermark".to_owned());

@@ -4,13 +4,14 @@ use std::{io, path::Path, sync::Arc};
 use super::{
     committer::{Committer, Tail},
     disk::{Disk, set_aside},
-    group::Footer,
     index::{Ends, Index, Known, Watermark},
     io_failed,
     opened::{Missing, Opened},
     queue::Queue,
     replay::{Found, Replay},
-    segment::{self, HEADER_SIZE_BYTES, Position, damaged},
+    segment::{self, Position, damaged},
+    segments::{Seen, Segments},
+    stub,
 };
 use crate::store::StoreError;
 
@@ -18,6 +19,7 @@ use crate::store::StoreError;
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) disk: Arc<dyn Disk>,
+    pub(super) segments: Arc<Segments>,
     pub(super) index: Arc<Index>,
     pub(super) queue: Arc<Queue>,
     pub(super) committer: Committer,
@@ -25,21 +27,22 @@ pub(super) struct Parts {
 
 /// Reads what there is on `disk` and puts it right.
 pub(super) fn open(
-    disk: Box<dyn Disk>,
+    (disk, archive): (Arc<dyn Disk>, Option<Arc<dyn Disk>>),
     segment_size_bytes_max: u32,
 ) -> Result<(Parts, Opened), StoreError> {
-    let disk: Arc<dyn Disk> = Arc::from(disk);
-    let segments = segment::numbers(&*disk)?;
-    let OpenIndex { index, known, mut rebuilt } = open_index(&*disk, !segments.is_empty())?;
+    checked(&*disk)?;
+    let segments = Segments::open(Arc::clone(&disk), archive)?;
+    let numbers = segments.numbers()?;
+    let OpenIndex { index, known, mut rebuilt } = open_index(&*disk, !numbers.is_empty())?;
     let certain = known.as_ref().map(|known| known.watermark);
-    let whole = certain.is_none_or(|certain| ends_a_group(&*disk, &certain));
+    let seen = certain.map_or(Seen::Archived, |certain| segments.seen(&certain));
     let from_start = || {
         let certain = certain.map_or(Position::NONE, |certain| certain.position);
-        Replay::from_start(&index, certain).run(&*disk, &segments)
+        Replay::from_start(&index, certain).run(&segments, &numbers)
     };
     let mut found = match known {
-        Some(Known { ends: Ends::Known(ends), watermark }) if whole => {
-            let found = Replay::behind(&index, ends, watermark).run(&*disk, &segments)?;
+        Some(Known { ends: Ends::Known(ends), watermark }) if seen == Seen::Here => {
+            let found = Replay::behind(&index, ends, watermark).run(&segments, &numbers)?;
             if found.damage.is_some() {
                 // What the index said may be what is wrong, and every end must be the best known.
                 rebuilt = Some("the segments do not continue it".to_owned());
@@ -50,22 +53,23 @@ pub(super) fn open(
         }
         _ => from_start()?,
     };
-    let missing = certain.filter(|_| !whole).and_then(|certain| found.lacks(certain));
+    let missing = certain.filter(|_| seen == Seen::No).and_then(|certain| found.lacks(certain));
     if found.damage.is_some() {
         index.freeze(certain);
     } else {
         settle(&*disk, &index, &found)?;
+        settle_stubs(&*disk, &segments)?;
     }
-    let opened = report(&found, segments.len(), (rebuilt, missing));
+    let opened = report(&found, (numbers.len(), segments.archived_count()), (rebuilt, missing));
     let position = found.tail;
     let node_position = found.watermark.node_position;
     let tail = Tail { position, node_position, segment_size_bytes_max };
     let damage = found.damage.map(|damage| (damage, found.damaged_until));
-    let queue = Arc::new(Queue::behind(found.ends, damage));
-    let index = Arc::new(index);
+    let queue = Arc::new(Queue::behind(found.ends, found.watermark, damage));
+    let (segments, index) = (Arc::new(segments), Arc::new(index));
     let parts = (Arc::clone(&disk), Arc::clone(&index), Arc::clone(&queue));
     let committer = Committer::at(tail, parts);
-    Ok((Parts { disk, index, queue, committer }, opened))
+    Ok((Parts { disk, segments, index, queue, committer }, opened))
 }
 
 impl Found {
@@ -97,15 +101,24 @@ fn settle(disk: &dyn Disk, index: &Index, found: &Found) -> Result<(), StoreErro
         }
         disk.create(&name).and_then(|()| disk.sync(&name)).map_err(failed)?;
     }
-    if found.replayed > 0 {
+    if !found.changed.is_empty() {
         index.write(&found.changed, Some(found.watermark));
+    }
+    Ok(())
+}
+
+/// Removes the stubs of segments that are here again.
+fn settle_stubs(disk: &dyn Disk, segments: &Segments) -> Result<(), StoreError> {
+    for (number, _) in segments.doubled() {
+        let name = stub::name(*number);
+        disk.remove(&name).map_err(|source| io_failed(&format!("removing {name}"), source))?;
     }
     Ok(())
 }
 
 fn report(
     found: &Found,
-    segments: usize,
+    (segments, archived): (usize, usize),
     (index_rebuilt, missing): (Option<String>, Option<Missing>),
 ) -> Opened {
     let cut = found.damage.is_none() && found.torn_size_bytes > 0;
@@ -113,6 +126,7 @@ fn report(
         records: found.watermark.node_position,
         logs: found.ends.len(),
         segments,
+        archived,
         replayed: found.replayed,
         torn_size_bytes: if cut { found.torn_size_bytes } else { 0 },
         torn_at: cut.then(|| found.tail.to_string()),
@@ -173,18 +187,20 @@ fn replace_index(dir: &Path, why: String) -> OpenIndex {
     OpenIndex { index, known: None, rebuilt: Some(rebuilt) }
 }
 
-/// Whether the group that ends at the watermark is the one it was taken from.
-fn ends_a_group(disk: &dyn Disk, watermark: &Watermark) -> bool {
-    let mut bytes = [0; Footer::SIZE_BYTES];
-    let before = u64::from(watermark.position.offset).checked_sub(bytes.len() as u64);
-    let Some(offset) = before.filter(|before| *before >= HEADER_SIZE_BYTES as u64) else {
-        return false;
-    };
-    let read = disk.read_at(&segment::name(watermark.position.segment), offset, &mut bytes);
-    read.is_ok_and(|read| read == bytes.len())
-        && Footer::parse(&bytes).is_some_and(|footer| {
-            (footer.hash, footer.node_position) == (watermark.hash, watermark.node_position)
-        })
-}
-
 const MARKER: &str = "index.opening";
+
+/// In a folder that is no store, or not yet: what is not copied whole, and what holds single
+/// segments.
+pub(super) const UNFINISHED: &str = "unfinished";
+pub(super) const ARCHIVE: &str = "archive";
+
+/// Refuses a folder that is no store.
+fn checked(disk: &dyn Disk) -> Result<(), StoreError> {
+    for (marker, what) in [(UNFINISHED, "an unfinished copy"), (ARCHIVE, "an archive")] {
+        let failed = |source| io_failed("looking at the store's folder", source);
+        if disk.size_bytes(marker).map_err(failed)?.is_some() {
+            return Err(StoreError::NotAStore { what: what.to_owned() });
+        }
+    }
+    Ok(())
+}

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     frame,
+    index::Watermark,
     segment::{Place, Position},
 };
 use crate::{
@@ -60,11 +61,12 @@ impl Queue {
     /// A queue behind what is written.
     pub(super) fn behind(
         ends: HashMap<OwnerId, Place>,
+        flushed: Watermark,
         damage: Option<(StoreError, Position)>,
     ) -> Self {
         let logs = ends.into_iter().map(|(log, end)| (log, Log::at(end))).collect();
         let (damage, damaged_until) = damage.unzip();
-        let state = State { logs, damage, damaged_until, ..State::default() };
+        let state = State { logs, flushed, damage, damaged_until, ..State::default() };
         Self { state: Mutex::new(state), work: Condvar::new() }
     }
 
@@ -130,9 +132,20 @@ impl Queue {
         state.take()
     }
 
-    /// Says that `waiting` is on disk, and where each of its logs now ends.
-    pub(super) fn settle(&self, waiting: Waiting, ends: &HashMap<OwnerId, Place>) {
+    /// The end of what is flushed. Everything before it stays as it is.
+    pub(super) fn flushed(&self) -> Watermark {
+        self.state().flushed
+    }
+
+    /// Says that `waiting` is on disk, where each of its logs now ends, and where all of them do.
+    pub(super) fn settle(
+        &self,
+        waiting: Waiting,
+        ends: &HashMap<OwnerId, Place>,
+        flushed: Option<Watermark>,
+    ) {
         let mut state = self.state();
+        state.flushed = flushed.unwrap_or(state.flushed);
         for done in &waiting.batches {
             state.size_bytes = state.size_bytes.saturating_sub(done.size_bytes);
             if let Some(log) = state.logs.get_mut(&done.log) {
@@ -216,6 +229,7 @@ struct State {
     /// The committer waits for work.
     asleep: bool,
     stage: Stage,
+    flushed: Watermark,
     damage: Option<StoreError>,
     /// What ends before this may have gone on in what is damaged.
     damaged_until: Option<Position>,

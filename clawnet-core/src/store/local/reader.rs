@@ -1,12 +1,11 @@
 //! Reading a log: large chunks forward, and back pointers where its frames are far apart.
 use super::{
-    disk::Disk,
     frame,
     group::Footer,
     index::{Index, STRIDE},
-    io_failed,
     queue::Room,
-    segment::{self, Place, Position, damaged},
+    segment::{Place, Position, damaged},
+    segments::Segments,
 };
 use crate::{
     id::OwnerId,
@@ -16,7 +15,7 @@ use crate::{
 /// Reads frames of one log, as far as it is written.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
-    disk: &'a dyn Disk,
+    segments: &'a Segments,
     index: &'a Index,
     log: OwnerId,
     /// The log's last frame on disk: the one position that is certain.
@@ -28,8 +27,13 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// A reader of `log`, whose end is `written`.
-    pub(super) fn new(disk: &'a dyn Disk, index: &'a Index, log: OwnerId, written: Place) -> Self {
-        Self { disk, index, log, written, window: Window::default(), trail: Vec::new() }
+    pub(super) fn new(
+        segments: &'a Segments,
+        index: &'a Index,
+        log: OwnerId,
+        written: Place,
+    ) -> Self {
+        Self { segments, index, log, written, window: Window::default(), trail: Vec::new() }
     }
 
     /// The frames from `sequence` on, which is written, while there is `room`. An error only if
@@ -126,7 +130,7 @@ impl<'a> Reader<'a> {
     fn forward(&mut self, from: Position, next: u64) -> Option<Position> {
         let (mut at, mut skipped) = (from, 0_usize);
         while skipped <= SKIPPED_SIZE_BYTES_MAX {
-            let bytes = self.window.bytes(self.disk, at, Footer::SIZE_BYTES).ok()?;
+            let bytes = self.window.bytes(self.segments, at, Footer::SIZE_BYTES).ok()?;
             let size = if bytes.is_empty() {
                 let next = at.next_segment();
                 // A segment without an entry leads nowhere.
@@ -138,12 +142,12 @@ impl<'a> Reader<'a> {
             } else if Footer::parse(bytes).is_some() {
                 Footer::SIZE_BYTES
             } else {
-                let bytes = self.window.bytes(self.disk, at, frame::Head::SIZE_BYTES).ok()?;
+                let bytes = self.window.bytes(self.segments, at, frame::Head::SIZE_BYTES).ok()?;
                 let head = frame::Head::parse(bytes)?;
                 if head.owner == self.log {
                     return (head.sequence == next).then_some(at);
                 }
-                head.payload(self.window.bytes(self.disk, at, head.size_bytes()).ok()?)?;
+                head.payload(self.window.bytes(self.segments, at, head.size_bytes()).ok()?)?;
                 head.size_bytes()
             };
             at = at.plus(size);
@@ -154,12 +158,12 @@ impl<'a> Reader<'a> {
 
     /// The frame at `at`, every bit of it checked, and the position behind it.
     fn frame(&mut self, at: Position, sequence: u64) -> Result<(Frame, Position), StoreError> {
-        let bytes = self.window.bytes(self.disk, at, frame::Head::SIZE_BYTES)?;
+        let bytes = self.window.bytes(self.segments, at, frame::Head::SIZE_BYTES)?;
         let head = frame::Head::parse(bytes).ok_or_else(|| damaged(at, "not a record"))?;
         if head.owner != self.log || head.sequence != sequence {
             return Err(damaged(at, "not the record that should be there"));
         }
-        let payload = head.payload(self.window.bytes(self.disk, at, head.size_bytes())?);
+        let payload = head.payload(self.window.bytes(self.segments, at, head.size_bytes())?);
         let payload = payload.ok_or_else(|| damaged(at, "a record's checksum is wrong"))?;
         let frame = Frame::new(head.sequence, head.hash, payload.into());
         Ok((frame, at.plus(head.size_bytes())))
@@ -171,7 +175,7 @@ impl<'a> Reader<'a> {
         let bytes = if let Some(bytes) = self.window.inside(at, alone.len()) {
             bytes
         } else {
-            let read = read_at(self.disk, at, &mut alone)?;
+            let read = self.segments.read_at(at, &mut alone)?;
             alone.get(..read).unwrap_or_default()
         };
         frame::Head::parse(bytes).ok_or_else(|| damaged(at, "not a record"))
@@ -194,11 +198,16 @@ impl Default for Window {
 
 impl Window {
     /// The bytes from `at` on: at least so many, or all until the segment's end.
-    fn bytes(&mut self, disk: &dyn Disk, at: Position, least: usize) -> Result<&[u8], StoreError> {
+    fn bytes(
+        &mut self,
+        segments: &Segments,
+        at: Position,
+        least: usize,
+    ) -> Result<&[u8], StoreError> {
         if self.inside(at, least).is_none() {
             self.bytes.resize(self.chunk.max(least), 0);
             self.start = at;
-            let read = read_at(disk, at, &mut self.bytes);
+            let read = segments.read_at(at, &mut self.bytes);
             self.bytes.truncate(*read.as_ref().unwrap_or(&0));
             read?;
             return Ok(&self.bytes);
@@ -210,16 +219,6 @@ impl Window {
         let skip = at.offset.checked_sub(self.start.offset)?;
         let bytes = self.bytes.get(usize::try_from(skip).ok()?..)?;
         (at.segment == self.start.segment && bytes.len() >= least).then_some(bytes)
-    }
-}
-
-/// A file that is missing holds no bytes: the record that should be there then is not.
-fn read_at(disk: &dyn Disk, at: Position, into: &mut [u8]) -> Result<usize, StoreError> {
-    let name = segment::name(at.segment);
-    match disk.read_at(&name, u64::from(at.offset), into) {
-        Ok(read) => Ok(read),
-        Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(0),
-        Err(source) => Err(io_failed(&format!("reading {name}"), source)),
     }
 }
 

@@ -2,13 +2,14 @@
 use std::collections::HashMap;
 
 use super::{
-    disk::Disk,
     group::{Footer, Group},
     index::{Index, Watermark},
     queue::BATCH_SIZE_BYTES_MAX,
     segment::{self, HEADER_SIZE_BYTES, Place, Position, damaged},
+    segments::{Loaded, Segments},
+    stub::{End, Stub},
 };
-use crate::{digest::Digest, id::OwnerId, store::StoreError};
+use crate::{id::OwnerId, store::StoreError};
 
 /// Reads segments, and gathers what they say.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ pub(super) struct Found {
 impl<'a> Replay<'a> {
     /// A replay from the start, that tells `index` where what is.
     pub(super) fn from_start(index: &'a Index, certain: Position) -> Self {
-        Self { certain, ..Self::behind(index, HashMap::new(), START) }
+        Self { certain, ..Self::behind(index, HashMap::new(), Watermark::START) }
     }
 
     /// A replay from where the index ends.
@@ -64,24 +65,61 @@ impl<'a> Replay<'a> {
         Self { index, certain: watermark.position, found }
     }
 
-    /// Reads `segments`, all that there are, in order.
-    pub(super) fn run(mut self, disk: &dyn Disk, segments: &[u32]) -> Result<Found, StoreError> {
-        let gap = segments.iter().zip(1..).find(|(number, due)| **number != *due);
+    /// Reads the segments with these `numbers`, all that there are, in order.
+    pub(super) fn run(mut self, segments: &Segments, numbers: &[u32]) -> Result<Found, StoreError> {
+        let gap = numbers.iter().zip(1..).find(|(number, due)| **number != *due);
         if let Some((_, segment)) = gap {
             self.broken(Position { segment, offset: 0 }, "the segment is missing");
         }
+        for (segment, _) in segments.doubled().iter().filter(|(_, same)| !same) {
+            let position = Position { segment: *segment, offset: 0 };
+            self.broken(position, "what was put back is not the segment that was archived");
+        }
         let known = self.found.tail;
-        for number in segments.iter().copied().filter(|number| *number >= known.segment) {
+        for number in numbers.iter().copied().filter(|number| *number >= known.segment) {
             let offset = if number == known.segment { known.offset } else { 0 };
             let from = Position { segment: number, offset };
-            let bytes = segment::tail(disk, from)?;
-            self.segment(&bytes, from, Some(&number) == segments.last());
+            let last = Some(&number) == numbers.last();
+            match segments.load(from)? {
+                Loaded::Bytes(bytes) => self.segment(&bytes, from, last),
+                Loaded::Stub(stub) => self.stub(&stub),
+            }
+            if last && segments.size_bytes(number)?.is_none() {
+                // What is written to is never moved away.
+                self.broken(self.found.tail.next_segment(), "the last segment is missing");
+            }
             self.index.write(&HashMap::new(), None);
         }
         Ok(self.found)
     }
 
-    fn segment(&mut self, bytes: &[u8], from: Position, last: bool) {
+    /// What was found so far.
+    pub(super) fn found(&self) -> &Found {
+        &self.found
+    }
+
+    /// Takes a stub's word for its segment.
+    pub(super) fn stub(&mut self, Stub { seal, ends }: &Stub) {
+        let start = Position { segment: seal.segment, offset: 0 };
+        if seal.before != self.found.watermark.node_position {
+            self.broken(start, "a group is missing before this segment");
+        }
+        for End { owner, first, last } in ends {
+            let end = self.found.ends.entry(*owner).or_insert(Place::EMPTY);
+            let continues = end.sequence.checked_add(1) == Some(*first);
+            *end = *last;
+            self.found.changed.insert(*owner, *last);
+            if !continues {
+                self.broken(last.position, "a record does not continue its log");
+            }
+        }
+        self.found.tail = seal.end();
+        let (position, node_position, hash) = (seal.end(), seal.through, seal.hash);
+        self.found.watermark = Watermark { position, node_position, hash };
+    }
+
+    /// Reads one segment, from `from` on. Only the `last` may have a torn end.
+    pub(super) fn segment(&mut self, bytes: &[u8], from: Position, last: bool) {
         let mut at = 0;
         self.found.tail = from;
         if from.offset == 0 && segment::begins_with_header(bytes, from.segment) {
@@ -143,8 +181,5 @@ impl<'a> Replay<'a> {
         self.found.damaged_until = self.found.damaged_until.max(position);
     }
 }
-
-const START: Watermark =
-    Watermark { position: Position::NONE, node_position: 0, hash: Digest::ZERO };
 
 const TORN_SIZE_BYTES_MAX: usize = BATCH_SIZE_BYTES_MAX + HEADER_SIZE_BYTES + Footer::SIZE_BYTES;

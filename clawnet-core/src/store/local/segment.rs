@@ -67,10 +67,11 @@ pub(super) fn name(number: u32) -> String {
     format!("segments/{number:08}.log")
 }
 
-/// The numbers of the segments there are, in order. Other files are left alone.
-pub(super) fn numbers(disk: &dyn Disk) -> Result<Vec<u32>, StoreError> {
+/// The numbers of the segments, or of their stubs, by the end of their names, in order. Other files
+/// are left alone.
+pub(super) fn numbers(disk: &dyn Disk, end: &str) -> Result<Vec<u32>, StoreError> {
     let names = disk.list("segments").map_err(|source| io_failed("listing segments", source))?;
-    let number = |name: &String| name.strip_suffix(".log")?.parse().ok().filter(|n| *n > 0);
+    let number = |name: &String| name.strip_suffix(end)?.parse().ok().filter(|n| *n > 0);
     let mut numbers: Vec<u32> = names.iter().filter_map(number).collect();
     numbers.sort_unstable();
     Ok(numbers)

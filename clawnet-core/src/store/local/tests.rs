@@ -3,10 +3,13 @@ use futures::{FutureExt as _, executor::block_on};
 
 use super::{
     contract::{CHECKS, ENTRY_CHECKS, append, frame, keep_keys, keys, owner, read_all},
+    stub::Stub,
     *,
 };
 use crate::store::MemoryStore;
 
+mod archive;
+mod backup;
 mod crash;
 mod damage;
 mod missing;

@@ -22,6 +22,8 @@ pub(super) struct Sim {
     pub(super) fails_at: Option<u64>,
     /// After the failing call nothing works any more: the power is gone.
     pub(super) dies: bool,
+    /// What is kept whole is not what was given.
+    pub(super) garbles: bool,
     /// Appending waits.
     pub(super) held: bool,
 }
@@ -179,8 +181,10 @@ impl Disk for SimDisk {
     fn keep(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.change(|sim, fails| {
             if !fails {
-                let file =
-                    SimFile { bytes: bytes.to_vec(), flushed: bytes.len(), lost: Vec::new() };
+                let mut bytes = bytes.to_vec();
+                let garbled = bytes.first_mut().filter(|_| sim.garbles);
+                garbled.map(|byte| *byte ^= 1).unwrap_or_default();
+                let file = SimFile { flushed: bytes.len(), bytes, lost: Vec::new() };
                 sim.files.insert(name.to_owned(), file);
             }
         })
