@@ -17,8 +17,8 @@ use std::{
 };
 
 use clawnet_core::{
-    Batch, Digest, Durability, Export, Frame, Head, InclusionProof, LocalStore, OwnerId, Query, Signer,
-    SoftwareKey, Store, TreeHash,
+    Batch, Digest, Durability, Export, Frame, Head, InclusionProof, LocalStore, OwnerId, Query,
+    Signer, SoftwareKey, Store, TreeHash,
 };
 use futures::{executor::block_on, future::join_all};
 

@@ -10,10 +10,13 @@ use crate::{
     house::HousePolicy,
     id::OwnerId,
     key::{PublicKey, Signer, SoftwareKey},
-    ledger::{CheckpointError, Ledger, LedgerOpening, Limits, Progress, ProofError, Recovery},
-    note::SignedCheckpoint,
+    ledger::{
+        CheckpointError, Ledger, LedgerOpening, Limits, Progress, ProofError, Recovery,
+        WitnessError, Witnessed,
+    },
+    note::{Checkpoint, SignedCheckpoint},
     owner::{Owner, OwnerError},
-    record::{Event, Recalled},
+    record::{Event, Presented, Recalled},
     store::{Head, Store, StoreError},
     time::Clock,
     tree::{ConsistencyProof, InclusionProof},
@@ -28,6 +31,7 @@ pub struct Governing {
     house: Vec<Box<dyn HousePolicy>>,
     whole: bool,
     known: Option<Head>,
+    signed: Option<Checkpoint>,
 }
 
 impl Governing {
@@ -57,6 +61,14 @@ impl Governing {
         self
     }
 
+    /// Only if the ledger still begins with what is under `signed`, a checkpoint of its own that
+    /// was kept elsewhere, or that a counterpart kept and cosigned. Its signatures are for whoever
+    /// fetches it to check.
+    pub fn remembering_checkpoint(mut self, signed: &SignedCheckpoint) -> Self {
+        self.signed = Some(signed.checkpoint().clone());
+        self
+    }
+
     /// Opens the owner's ledger in `store`, or begins it.
     ///
     /// Intents without an outcome are closed as interrupted. A ledger that is not what was written
@@ -71,9 +83,9 @@ impl Governing {
         store: Arc<dyn Store>,
         clock: impl Clock,
     ) -> Result<Kernel, StoreError> {
-        let Self { key, limits, house, whole, known } = self;
+        let Self { key, limits, house, whole, known, signed } = self;
         let clock = Box::new(clock);
-        let opening = LedgerOpening { key, limits, house, clock, whole, known };
+        let opening = LedgerOpening { key, limits, house, clock, whole, known, signed };
         let (ledger, recovery) = Ledger::open(store, opening).await?;
         Ok(Kernel { ledger: Arc::new(ledger), recovery })
     }
@@ -97,7 +109,7 @@ impl Kernel {
     /// even after the owner has taken another.
     pub fn governing(owner: PublicKey) -> Governing {
         let (limits, house) = (Limits::default(), Vec::new());
-        Governing { key: owner, limits, house, whole: false, known: None }
+        Governing { key: owner, limits, house, whole: false, known: None, signed: None }
     }
 
     /// Whose kernel this is.
@@ -218,6 +230,33 @@ impl Kernel {
         checkpoint: &SignedCheckpoint,
     ) -> Result<ConsistencyProof, ProofError> {
         self.ledger.prove_growth(from, checkpoint).await
+    }
+
+    /// Signs a checkpoint of the whole ledger, records that, durably, and shows it as of now, with
+    /// what leads from the owner's first key to the kernel's: what goes to a counterpart with
+    /// every message. It may be shown to many, and again.
+    pub async fn present(&self) -> Result<Presented, CheckpointError> {
+        self.ledger.present().await
+    }
+
+    /// Looks at the head a counterpart shows, beside the last one this ledger has of it, and
+    /// records what is new, durably. A head of more records than the last one needs a `proof`:
+    /// [`WitnessError::NeedsProof`] says which, and the counterpart's
+    /// [`prove_growth`](Self::prove_growth) gives it.
+    ///
+    /// **Promises** that a counterpart that goes back, or shows this ledger different pasts, is
+    /// told from every honest one, whatever became of the messages, with a proof for everybody.
+    /// **Refuses** what does not verify, or was signed with a key that was replaced. Two
+    /// heads shown within one second prove nothing about who went back.
+    ///
+    /// Each ledger is remembered for good, and of a bounded number of them: show it the heads of
+    /// those you deal with. A head of this ledger itself that it does not hold ends all writing.
+    pub async fn witness(
+        &self,
+        shown: &Presented,
+        proof: Option<&ConsistencyProof>,
+    ) -> Result<Witnessed, WitnessError> {
+        self.ledger.witness(shown, proof).await
     }
 
     /// Records the digest of the present state and keeps it, to reopen from. Happens by itself

@@ -38,6 +38,7 @@ mod entry;
 mod follow;
 mod reading;
 mod recovery;
+mod witness;
 
 pub use checkpoint::CheckpointError;
 pub(crate) use entry::{Content, Draft, Entry, Opening};
@@ -47,6 +48,7 @@ pub use proof::ProofError;
 pub(crate) use reading::{Reading, Unread};
 pub(crate) use recovery::Opening as LedgerOpening;
 pub use recovery::{Progress, Recovery};
+pub use witness::{Seen, WitnessError, Witnessed};
 
 /// Bounds on what may pile up. Start from the default and change what has to be:
 ///
@@ -380,10 +382,12 @@ fn changes_policy(event: &Event) -> bool {
         | Event::Denied(_)
         | Event::Erased { .. }
         | Event::Intent(_)
+        | Event::Misbehaved(_)
         | Event::Opened { .. }
         | Event::Outcome(_)
         | Event::Recalled { .. }
         | Event::Recovered { .. }
-        | Event::Snapshot { .. } => false,
+        | Event::Snapshot { .. }
+        | Event::Witnessed { .. } => false,
     }
 }

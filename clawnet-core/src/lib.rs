@@ -155,14 +155,16 @@ pub use house::{HouseFault, HousePolicy, HouseQuestion, Restriction};
 pub use id::{AgentId, GrantId, IdentityId, NotAnId, OwnerId, TicketId};
 pub use kernel::{Governing, Kernel};
 pub use key::{BadSignature, PublicKey, Signature, Signer, SignerError, SoftwareKey};
-pub use ledger::{CheckpointError, Follow, Limits, Progress, ProofError, Recovery};
+pub use ledger::{
+    CheckpointError, Follow, Limits, Progress, ProofError, Recovery, Seen, WitnessError, Witnessed,
+};
 pub use note::{Checkpoint, NoteError, SignedCheckpoint, VerifierKey};
 pub use operation::{Action, Code, Demand, Demanded, Demands, Effect, Operation, UnknownAction};
-pub use owner::{Archive, Explanation, Overview, Owner, OwnerError};
+pub use owner::{Archive, Explanation, Overview, Owner, OwnerError, PeerView};
 pub use policy::{ActError, Standing};
 pub use record::{
-    Act, Actor, AuditRecord, Event, Intent, Outcome, OutcomeKind, Recalled, Refused, SignedAct,
-    UnreadableRecord,
+    Act, Actor, AuditRecord, Credential, Event, HeadError, Intent, Misbehaviour, Offence, Outcome,
+    OutcomeKind, Presented, Recalled, Refused, SignedAct, UnreadableRecord,
 };
 pub use resource::{Kind, Region, Resource, ResourceError};
 pub use rule::{

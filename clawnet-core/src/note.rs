@@ -116,6 +116,14 @@ impl SignedCheckpoint {
             .verify(&self.checkpoint.body(), &self.signatures)
     }
 
+    /// The same note with only the lines of the log itself, whose key is `key`.
+    pub(crate) fn by_log_alone(mut self, key: &PublicKey) -> Self {
+        let name = &self.checkpoint.origin;
+        let own = [line::ED25519, line::COSIGNATURE].map(|kind| line::key_id(name, kind, key));
+        self.signatures.retain(|line| own.iter().any(|id| line.is_by(name, *id)));
+        self
+    }
+
     /// The same note with one more line: that `key`, as `name`, saw this checkpoint `at` that time
     /// (to the second) and, up to then, nothing that contradicts it. It replaces what the same key
     /// said earlier.

@@ -19,8 +19,10 @@ use crate::{
 mod insight;
 mod keys;
 mod transfer;
+mod peers;
 
 pub use insight::{Explanation, Overview};
+pub use peers::PeerView;
 
 /// The owner's handle: who holds it, and can make its signer sign, decides.
 ///

@@ -13,13 +13,16 @@ use crate::{
     digest::Digest,
     id::{AgentId, GrantId, IdentityId, OwnerId, TicketId},
     key::PublicKey,
-    record::{Act, Actor, Event, Intent, Outcome, OutcomeKind, SignedAct},
+    record::{Act, Actor, Event, HeadError, Intent, Outcome, OutcomeKind, REKEYS_MAX, SignedAct},
     rule::{Grant, GrantError, Rule, RuleId},
     scope::{Held, Meter},
     time::Timestamp,
 };
 
 mod check;
+mod peer;
+
+pub(crate) use peer::Peer;
 
 /// Everything the kernel knows about one owner.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +56,8 @@ pub(crate) struct State {
     pub(crate) intents: BTreeMap<u64, std::sync::Arc<str>>,
     /// Interrupted intents whose endpoint has not been asked yet.
     pub(crate) interrupted: BTreeMap<u64, std::sync::Arc<str>>,
+    /// Counterparts whose ledgers' heads were seen.
+    pub(crate) peers: BTreeMap<OwnerId, Peer>,
     /// The latest records the owner should look at.
     pub(crate) security: VecDeque<u64>,
 }
@@ -111,12 +116,12 @@ pub(crate) struct Asked {
 
 /// How deep identities may stand beneath one another; the owner's own are at depth 1.
 pub(crate) const DEPTH_MAX: usize = 4;
-/// How often the owner's key may change: what leads from the first to the last is told to others.
-pub(crate) const REKEYS_MAX: usize = 64;
 /// How many rejections of an identity are remembered.
 const REJECTED_MAX: usize = 1024;
 /// How many security events are remembered by number.
 const SECURITY_MAX: usize = 1024;
+/// How many counterparts' heads are remembered.
+const PEERS_MAX: usize = 1024;
 
 impl State {
     pub(crate) fn new(key: PublicKey) -> Self {
@@ -137,6 +142,7 @@ impl State {
             questions: BTreeMap::new(),
             intents: BTreeMap::new(),
             interrupted: BTreeMap::new(),
+            peers: BTreeMap::new(),
             security: VecDeque::new(),
         }
     }
@@ -162,6 +168,13 @@ impl State {
             Event::Denied(_) | Event::Recovered { .. } => self.notice(sequence),
             Event::Erased { body } => {
                 self.erasing.remove(body);
+            }
+            Event::Misbehaved(proof) => {
+                self.mark(sequence, proof.owner());
+                self.notice(sequence);
+            }
+            Event::Witnessed { checkpoint, credential } => {
+                self.witness(sequence, checkpoint, credential.as_ref());
             }
             Event::Checkpoint(_) | Event::Opened { .. } | Event::Snapshot { .. } => {}
         }
@@ -494,6 +507,12 @@ pub enum ActError {
         /// The number it bears.
         number: u64,
     },
+    /// What a counterpart showed is not what it should be.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+    /// As many counterparts are remembered as a ledger bears.
+    #[error("the heads of {PEERS_MAX} counterparts are remembered, and of no more")]
+    TooManyPeers,
     /// A record that cannot follow what stands before it: an outcome of no intent, say.
     #[error("the record does not follow from those before it")]
     OutOfPlace,

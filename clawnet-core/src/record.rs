@@ -22,9 +22,12 @@ use crate::{
 
 mod act;
 mod display;
+mod peer;
 
 pub(crate) use act::key_statement;
 pub use act::{Act, SignedAct};
+pub use peer::{Credential, HeadError, Misbehaviour, Offence, Presented};
+pub(crate) use peer::{REKEYS_MAX, shown_at};
 
 /// One entry of an owner's ledger. Displayed as one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,6 +180,8 @@ pub enum Event {
     },
     /// An operation is about to be performed.
     Intent(Intent),
+    /// A counterpart's ledger is not kept as ledgers are: here is the proof.
+    Misbehaved(Box<Misbehaviour>),
     /// The first record: whose ledger this is.
     Opened {
         /// The version of this format: 1.
@@ -202,6 +207,14 @@ pub enum Event {
     Snapshot {
         /// Its digest.
         state: Digest,
+    },
+    /// A counterpart showed the head of its ledger: the first, or one that continues the last.
+    Witnessed {
+        /// The size and the root, as the counterpart's kernel signed and cosigned them.
+        checkpoint: SignedCheckpoint,
+        /// Why that key speaks for the counterpart, unless that is as it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        credential: Option<Credential>,
     },
 }
 

@@ -2,14 +2,16 @@
 //!
 //! What an outsider needs: it trusts no store, no kernel and no state. [`format`](crate::format)
 //! says the same for any language.
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use crate::{
     digest::Digest,
     id::OwnerId,
     key::PublicKey,
     note::SignedCheckpoint,
-    record::{Act, Actor, AuditRecord, Event, SignedAct, chain, key_statement},
+    record::{
+        Act, Actor, AuditRecord, Credential, Event, SignedAct, chain, key_statement, shown_at,
+    },
     store::{Frame, Head},
     tree::{Frontier, TreeHash},
 };
@@ -18,7 +20,8 @@ use crate::{
 ///
 /// **Promises** that every record it lets pass stands at its place in the one chain, that every
 /// act of the owner among them was signed by the key that was the owner's then, and every
-/// checkpoint by the kernel's key that the owner had certified, over the tree that was there.
+/// checkpoint by the kernel's key that the owner had certified, over the tree that was there; and
+/// that every head of a counterpart, and every proof against one, bears the signatures it needs.
 /// **Refuses** the first record of which any of that is not so, and everything after it.
 ///
 /// It does not judge again whether the kernel decided rightly: opening a ledger does.
@@ -27,6 +30,8 @@ pub struct Verifier {
     owner: OwnerId,
     key: PublicKey,
     kernel_key: Option<PublicKey>,
+    /// The kernels' keys of those whose heads are in the ledger.
+    peers: BTreeMap<OwnerId, PublicKey>,
     acts: u64,
     checkpoints: u64,
     head: Head,
@@ -43,6 +48,7 @@ impl Verifier {
             owner: founder.owner(),
             key: founder,
             kernel_key: None,
+            peers: BTreeMap::new(),
             acts: 0,
             checkpoints: 0,
             head: Head::EMPTY,
@@ -116,6 +122,12 @@ impl Verifier {
                 self.checkpoints += 1;
                 Ok(())
             }
+            (Event::Misbehaved(proof), Actor::Kernel) => {
+                proof.verify().map(drop).map_err(|error| error.to_string())
+            }
+            (Event::Witnessed { checkpoint, credential }, Actor::Kernel) => {
+                self.check_witnessed(checkpoint, credential.as_ref())
+            }
             (
                 Event::Erased { .. }
                 | Event::Outcome(_)
@@ -126,6 +138,23 @@ impl Verifier {
             ) => Ok(()),
             _ => Err(format!("it is not the {}'s to cause", record.actor.role())),
         }
+    }
+
+    /// A counterpart's kernel signed the head, by the last credential there was for it.
+    fn check_witnessed(
+        &mut self,
+        signed: &SignedCheckpoint,
+        credential: Option<&Credential>,
+    ) -> Result<(), String> {
+        let peer = signed.checkpoint().owner().ok_or("it saw the head of no ledger")?;
+        let key = match credential {
+            Some(shown) if shown.owner() != peer => Err("the credential is of another ledger")?,
+            Some(shown) => shown.verify().map_err(|error| error.to_string())?,
+            None => *self.peers.get(&peer).ok_or("it saw a head without a credential")?,
+        };
+        shown_at((peer, key), signed).map_err(|error| error.to_string())?;
+        self.peers.insert(peer, key);
+        Ok(())
     }
 
     fn check_act(&mut self, signed: &SignedAct) -> Result<(), String> {

@@ -26,7 +26,8 @@ impl Books {
     pub(crate) fn open(path: &Path) -> Self {
         let store = Arc::new(LocalStore::open(path).unwrap().0);
         let clock = ManualClock::at(Timestamp::from_millis(1_795_000_000_000));
-        let (key, own) = (|| SoftwareKey::from_secret(&[7; 32]), || SoftwareKey::from_secret(&[8; 32]));
+        let (key, own) =
+            (|| SoftwareKey::from_secret(&[7; 32]), || SoftwareKey::from_secret(&[8; 32]));
         let governing = Kernel::governing(key().public_key());
         let kernel = block_on(governing.open_shared(store.clone(), clock.clone())).unwrap();
         let owner = block_on(kernel.owner(key())).unwrap();

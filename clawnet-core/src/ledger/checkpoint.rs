@@ -86,7 +86,11 @@ impl Ledger {
         Ok(signed)
     }
 
-    fn sign(&self, edge: &Edge, inner: &Inner) -> Result<SignedCheckpoint, CheckpointError> {
+    pub(super) fn sign(
+        &self,
+        edge: &Edge,
+        inner: &Inner,
+    ) -> Result<SignedCheckpoint, CheckpointError> {
         let signer = self.signer.lock().unwrap_or_else(PoisonError::into_inner);
         let key = signer.as_ref().ok_or(CheckpointError::NoKey)?;
         if inner.state.kernel_key != Some(key.public_key()) {
@@ -117,7 +121,7 @@ impl Ledger {
     }
 
     /// Writes a statement about everything before it. Nothing may come in between: not `append`.
-    fn seal(
+    pub(super) fn seal(
         &self,
         inner: &mut Inner,
         event: &Event,

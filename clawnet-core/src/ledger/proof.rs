@@ -64,13 +64,32 @@ impl Ledger {
         checkpoint: &SignedCheckpoint,
     ) -> Result<ConsistencyProof, ProofError> {
         let (size, root) = self.covered(checkpoint).await?;
+        self.growth(from, (size, root)).await.map(|(proof, _)| proof)
+    }
+
+    /// The root the first `from` records have.
+    pub(super) async fn root_at(&self, from: u64) -> Result<TreeHash, ProofError> {
+        self.grow().await?;
+        let present = {
+            let edge = self.edge();
+            (edge.tree().size(), edge.tree().root())
+        };
+        self.growth(from, present).await.map(|(_, root)| root)
+    }
+
+    /// That so many records under this root begin with the first `from`, and the root of those.
+    async fn growth(
+        &self,
+        from: u64,
+        (size, root): (u64, TreeHash),
+    ) -> Result<(ConsistencyProof, TreeHash), ProofError> {
         let outside = ProofError::Outside { sequence: from, size };
         let needs = consistency_needs(from, size).map_err(|_| outside.clone())?;
         for attempt in [Rows::Kept, Rows::Remade] {
             let known = Nodes::new(self, attempt).all(&needs).await?;
             let proof = consistency(from, size, &known).ok_or(outside.clone())?;
-            if proof.earlier_root(&root).is_some() {
-                return Ok(proof);
+            if let Some(earlier) = proof.earlier_root(&root) {
+                return Ok((proof, earlier));
             }
         }
         Err(ProofError::Foreign)

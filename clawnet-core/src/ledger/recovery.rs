@@ -18,6 +18,7 @@ use crate::{
     house::HousePolicy,
     id::OwnerId,
     key::PublicKey,
+    note::Checkpoint,
     policy::State,
     record::{Actor, AuditRecord, Event, Outcome, OutcomeKind},
     store::{Durability, Frame, Head, Store, StoreError},
@@ -51,6 +52,7 @@ pub(crate) struct Opening {
     pub(crate) clock: Box<dyn Clock>,
     pub(crate) whole: bool,
     pub(crate) known: Option<Head>,
+    pub(crate) signed: Option<Checkpoint>,
 }
 
 /// How much is read from the store at once.
@@ -62,7 +64,7 @@ impl Ledger {
         store: Arc<dyn Store>,
         opening: Opening,
     ) -> Result<(Self, Recovery), StoreError> {
-        let Opening { key, limits, house, clock, whole, known } = opening;
+        let Opening { key, limits, house, clock, whole, known, signed } = opening;
         let owner = key.owner();
         let mut replay = Replay::new(key);
         if !whole {
@@ -78,7 +80,7 @@ impl Ledger {
         if let (None, Some(known)) = (&damage, known) {
             damage = check_known(&*store, replay.head, (owner, known)).await?;
         }
-        let recovery = Recovery {
+        let mut recovery = Recovery {
             records: replay.head.sequence,
             from_snapshot,
             replayed: replay.replayed,
@@ -105,6 +107,9 @@ impl Ledger {
             followers: Mutex::default(),
             inner: Mutex::new(inner),
         };
+        if let (None, Some(signed)) = (&recovery.damage, &signed) {
+            recovery.damage = ledger.lacks(signed).await?;
+        }
         ledger.recover(key, recovery).await
     }
 

@@ -1,10 +1,10 @@
 //! Which events may follow the present state: asked before a record is written, and again when
 //! one is replayed.
-use super::{ActError, DEPTH_MAX, REKEYS_MAX, Standing, State};
+use super::{ActError, DEPTH_MAX, Standing, State};
 use crate::{
     id::{GrantId, IdentityId},
     key::{PublicKey, Signature},
-    record::{Act, Actor, Event, SignedAct, key_statement},
+    record::{Act, Actor, Event, REKEYS_MAX, SignedAct, key_statement},
     resource::is_hidden,
     rule::Grant,
     time::Timestamp,
@@ -36,6 +36,10 @@ impl State {
             }
             Event::Outcome(outcome) if !self.intents.contains_key(&outcome.intent) => {
                 Err(ActError::OutOfPlace)
+            }
+            Event::Misbehaved(proof) => self.check_misbehaved(proof),
+            Event::Witnessed { checkpoint, credential } => {
+                self.check_witnessed(checkpoint, credential.as_ref())
             }
             Event::Asked(_)
             | Event::Checkpoint(_)
@@ -195,10 +199,12 @@ fn may_cause(actor: Actor, event: &Event) -> bool {
         Event::Outcome(_) => actor != Actor::Owner,
         Event::Checkpoint(_)
         | Event::Erased { .. }
+        | Event::Misbehaved(_)
         | Event::Opened { .. }
         | Event::Recalled { .. }
         | Event::Recovered { .. }
-        | Event::Snapshot { .. } => actor == Actor::Kernel,
+        | Event::Snapshot { .. }
+        | Event::Witnessed { .. } => actor == Actor::Kernel,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Records in one line each, for people.
 use std::fmt;
 
-use super::{Act, Actor, AuditRecord, Event, OperationText, OutcomeKind};
+use super::{Act, Actor, AuditRecord, Event, Offence, OperationText, OutcomeKind};
 
 /// The number, the time, who, and what.
 impl fmt::Display for AuditRecord {
@@ -46,6 +46,17 @@ impl fmt::Display for Event {
                 write!(f, "will {}{}", intent.kind, OnPath(Some(&intent.operation)))?;
                 intent.approval.map_or(Ok(()), |ticket| write!(f, ", spends {ticket}"))
             }
+            Self::Misbehaved(proof) => {
+                write!(f, "proves that {} ", proof.owner())?;
+                match proof.claim() {
+                    Some(Offence::Fork { size }) => write!(f, "has two pasts of {size} records"),
+                    Some(Offence::Rollback { from, to }) => {
+                        write!(f, "went back from {from} records to {to}")
+                    }
+                    Some(Offence::Acts { number }) => write!(f, "signed act {number} twice"),
+                    None => f.write_str("did nothing wrong"),
+                }
+            }
             Self::Opened { format, .. } => write!(f, "opens the ledger, format {format}"),
             Self::Outcome(outcome) => match &outcome.result {
                 OutcomeKind::Done => write!(f, "did {}", outcome.intent),
@@ -57,6 +68,10 @@ impl fmt::Display for Event {
             Self::Recalled { intent, said } => write!(f, "learns of {intent}: {said:?}"),
             Self::Recovered { closed } => write!(f, "closed {closed} interrupted intents"),
             Self::Snapshot { .. } => f.write_str("keeps the state"),
+            Self::Witnessed { checkpoint, .. } => {
+                let said = checkpoint.checkpoint();
+                write!(f, "sees {} at {} records, {}", said.origin, said.size, said.root)
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{
     asking::{DelegateStep, DropStep, EndpointStep, JudgeStep, ResumeStep, SubmitStep},
     breaking::{
-        AdvanceStep, SnapshotStep, CrashStep, FaultStep, RestartStep, SetClockStep, SettleStep,
+        AdvanceStep, CrashStep, FaultStep, RestartStep, SetClockStep, SettleStep, SnapshotStep,
         TamperStep, VerifyStep,
     },
     deciding::{
