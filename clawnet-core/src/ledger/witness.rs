@@ -221,12 +221,15 @@ fn judge(
     if new.size < old.size {
         return Ok(Seen::Older);
     }
-    if !shown.credential.continues(&known.head.credential) {
-        return Err(WitnessError::Outdated);
-    }
+    // First of all the pasts are compared: whoever goes on from another is not let off with a
+    // credential that leads nowhere.
     let proof = proof.ok_or(WitnessError::NeedsProof { from, to })?;
     proof.verify(&old.root, &new.root).map_err(|_| WitnessError::NotProven)?;
-    Ok(Seen::Grown { from })
+    if shown.credential.continues(&known.head.credential) {
+        Ok(Seen::Grown { from })
+    } else {
+        Err(WitnessError::Outdated)
+    }
 }
 
 /// The proof that a head and the last one cannot both be so, if there is one.
