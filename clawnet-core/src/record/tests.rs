@@ -107,6 +107,30 @@ fn denial() -> Denial {
     }
 }
 
+/// A head that no test here verifies.
+fn head(size: u64) -> Presented {
+    let key = crate::key::SoftwareKey::from_secret(&[4; 32]);
+    let said = crate::note::Checkpoint::of(owner(), size, crate::tree::TreeHash::EMPTY);
+    let note = SignedCheckpoint::sign(said.clone(), &key);
+    let note = note.cosign(&key, &said.origin, Timestamp::from_millis(1000)).unwrap();
+    let signature = Signature::from_bytes([3; 64]);
+    let acts = acts().into_iter().map(|act| SignedAct::new(act, 8, signature)).collect();
+    Presented::new(note, Credential { acts, founder: PublicKey::from_bytes([8; 32]) })
+}
+
+fn about_peers() -> Vec<Event> {
+    let path = crate::tree::ConsistencyProof::new(7, 9, vec![crate::tree::TreeHash::EMPTY]);
+    let Presented { checkpoint, credential } = head(5);
+    let misbehaved = |path| Event::Misbehaved(Box::new(Misbehaviour::new(head(7), head(9), path)));
+    vec![
+        Event::Checkpoint(checkpoint.clone()),
+        misbehaved(None),
+        misbehaved(Some(path)),
+        Event::Witnessed { checkpoint: checkpoint.clone(), credential: None },
+        Event::Witnessed { checkpoint, credential: Some(credential) },
+    ]
+}
+
 fn events() -> Vec<Event> {
     let key = PublicKey::from_bytes([9; 32]);
     let mut events = vec![
@@ -155,7 +179,7 @@ fn events() -> Vec<Event> {
 fn every_event_is_canonical_and_reads_back() {
     let actors =
         [Actor::Owner, Actor::Kernel, Actor::Agent { agent: agent(), identity: identity() }];
-    for event in events() {
+    for event in events().into_iter().chain(about_peers()) {
         for actor in actors {
             let at = Timestamp::from_millis(1_795_000_000_000);
             let mut written = Vec::new();

@@ -62,12 +62,15 @@ fn nothing_that_an_honest_ledger_showed_accuses_it() {
     for note in &notes {
         for credential in &credentials {
             let head = Presented::new(note.clone(), credential.clone());
-            if head.verify().is_ok() && !shown.contains(&head) {
-                shown.push(head);
+            if head.verify().is_ok() {
+                let head = head.alone();
+                if !shown.contains(&head) {
+                    shown.push(head);
+                }
             }
         }
     }
-    assert!(shown.len() > heads.len() + 20, "{}", shown.len());
+    assert!(shown.len() > heads.len() + 10, "{}", shown.len());
     let mut tried = 0;
     for earlier in &shown {
         for later in &shown {
