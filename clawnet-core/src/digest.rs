@@ -93,6 +93,10 @@ pub(crate) static IDENTIFIER: Domain =
 pub(crate) static STATE: Domain =
     Domain(LazyLock::new(|| hash_derive_key_context("clawnet 2026 state v1")));
 
+/// A text that records are looked up by, in an index that is rebuilt when it is lost.
+pub(crate) static TERM: Domain =
+    Domain(LazyLock::new(|| hash_derive_key_context("clawnet 2026 index term v1")));
+
 impl Domain {
     /// Hashes fields of fixed size, which say how long the payload is, and the payload.
     pub(crate) fn digest_whole(&self, fields: &[u8; 64], payload: &[u8]) -> Digest {

@@ -34,20 +34,33 @@ use crate::{
 mod growth;
 mod checkpoint;
 mod proof;
+mod baton;
+mod cursor;
 mod entry;
 mod follow;
+mod look;
+mod postings;
 mod reading;
 mod recovery;
+mod taken;
+mod terms;
 mod witness;
 
+use self::{
+    baton::Baton,
+    growth::{Edge, Recent},
+    taken::Taken,
+};
 pub use checkpoint::CheckpointError;
+pub(crate) use cursor::Cursor;
 pub(crate) use entry::{Content, Draft, Entry, Opening};
 pub use follow::Follow;
-use growth::{Edge, Recent};
+pub(crate) use look::{Look, LookError};
 pub use proof::ProofError;
 pub(crate) use reading::{Reading, Unread};
 pub(crate) use recovery::Opening as LedgerOpening;
 pub use recovery::{Progress, Recovery};
+pub(crate) use terms::Term;
 pub use witness::{Seen, WitnessError, Witnessed};
 
 /// Bounds on what may pile up. Start from the default and change what has to be:
@@ -107,6 +120,8 @@ pub(crate) struct Ledger {
     /// Intents whose holder went away: the next append closes them.
     abandoned: Mutex<Vec<u64>>,
     followers: Mutex<Vec<Waker>>,
+    /// What is not in the store's index yet.
+    taken: Baton<Taken>,
 }
 
 /// The ledger's inside. Dropping it unlocks, and only then wakes whoever follows: wakers are the

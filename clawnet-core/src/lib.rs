@@ -160,7 +160,10 @@ pub use ledger::{
 };
 pub use note::{Checkpoint, NoteError, SignedCheckpoint, VerifierKey};
 pub use operation::{Action, Code, Demand, Demanded, Demands, Effect, Operation, UnknownAction};
-pub use owner::{Archive, Explanation, Overview, Owner, OwnerError, PeerView};
+pub use owner::{
+    Answered, Archive, Body, Concluded, Consulted, Deed, Explanation, Overview, Owner, OwnerError,
+    Page, PeerView, Query,
+};
 pub use policy::{ActError, Standing};
 pub use record::{
     Act, Actor, AuditRecord, Credential, Event, HeadError, Intent, Misbehaviour, Offence, Outcome,

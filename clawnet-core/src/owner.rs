@@ -16,13 +16,19 @@ use crate::{
     store::{Durability, StoreError},
 };
 
+mod deed;
 mod insight;
 mod keys;
-mod transfer;
 mod peers;
+mod query;
+mod search;
+mod transfer;
 
+pub use deed::{Answered, Concluded, Consulted, Deed};
 pub use insight::{Explanation, Overview};
 pub use peers::PeerView;
+pub use query::{Page, Query};
+pub use search::Body;
 
 /// The owner's handle: who holds it, and can make its signer sign, decides.
 ///
@@ -187,7 +193,7 @@ impl Owner {
             state.map(|state| state.standing).ok_or(ActError::UnknownIdentity(identity))?
         };
         let Standing::Retired { archive } = standing else { return Ok(None) };
-        let Some(bytes) = self.body(archive).await? else { return Ok(None) };
+        let Some(bytes) = self.kept_body(archive).await? else { return Ok(None) };
         serde_json::from_slice(&bytes).map(Some).map_err(|error| {
             let position = format!("body {archive}");
             OwnerError::Store(StoreError::Damaged { position, what: error.to_string() })
@@ -204,7 +210,7 @@ impl Owner {
     }
 
     /// A body by its digest, checked against it.
-    pub(crate) async fn body(&self, digest: Digest) -> Result<Option<Vec<u8>>, OwnerError> {
+    pub(crate) async fn kept_body(&self, digest: Digest) -> Result<Option<Vec<u8>>, OwnerError> {
         let Some(bytes) = self.ledger.store.body(self.id(), digest).await? else { return Ok(None) };
         if Digest::of_content(&bytes) == digest {
             return Ok(Some(bytes));

@@ -135,14 +135,21 @@ impl Serialize for Actor {
 impl<'de> Deserialize<'de> for Actor {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let word = Cow::<'de, str>::deserialize(deserializer)?;
-        match (&*word, word.split_once('@')) {
-            ("kernel", _) => Ok(Self::Kernel),
-            ("owner", _) => Ok(Self::Owner),
+        let unknown = "an actor is `owner`, `kernel` or an agent";
+        Self::of_text(&word).ok_or_else(|| D::Error::custom(unknown))
+    }
+}
+
+impl Actor {
+    /// The actor of which this is the word, if it is one.
+    pub(crate) fn of_text(word: &str) -> Option<Self> {
+        match (word, word.split_once('@')) {
+            ("kernel", _) => Some(Self::Kernel),
+            ("owner", _) => Some(Self::Owner),
             (_, Some((agent, identity))) => {
-                let agent = agent.parse().map_err(D::Error::custom)?;
-                Ok(Self::Agent { agent, identity: identity.parse().map_err(D::Error::custom)? })
+                Some(Self::Agent { agent: agent.parse().ok()?, identity: identity.parse().ok()? })
             }
-            (_, None) => Err(D::Error::custom("an actor is `owner`, `kernel` or an agent")),
+            (_, None) => None,
         }
     }
 }

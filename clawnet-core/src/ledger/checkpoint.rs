@@ -50,7 +50,7 @@ impl Ledger {
         *self.signer.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
     }
 
-    /// Does what is due every so many records: the tree, a checkpoint, a snapshot.
+    /// Does what is due every so many records: the tree, a checkpoint, a snapshot, the index.
     pub(crate) async fn keep_up(&self) -> Result<(), StoreError> {
         if !self.due.swap(false, Ordering::AcqRel) {
             return Ok(());
@@ -67,6 +67,7 @@ impl Ledger {
         if since >= self.limits.snapshot_every {
             self.snapshot().await?;
         }
+        self.take_in().await;
         Ok(())
     }
 

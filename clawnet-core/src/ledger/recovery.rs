@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     Inner, Ledger, Limits, Reading, Unread,
+    baton::Baton,
     checkpoint::Kept,
     growth::{Edge, Recent},
 };
@@ -106,6 +107,7 @@ impl Ledger {
             abandoned: Mutex::default(),
             followers: Mutex::default(),
             inner: Mutex::new(inner),
+            taken: Baton::default(),
         };
         if let (None, Some(signed)) = (&recovery.damage, &signed) {
             recovery.damage = ledger.lacks(signed).await?;

@@ -37,7 +37,7 @@ impl Owner {
 
     /// The content a question is about, checked against its digest. None if it was erased.
     pub async fn content(&self, content: &ContentRef) -> Result<Option<Vec<u8>>, OwnerError> {
-        self.body(content.digest).await
+        self.kept_body(content.digest).await
     }
 
     /// Every record from `sequence` on, and those to come.
