@@ -55,7 +55,7 @@ fn commit(mut file: File, waiting: &Receiver<Waiting>) {
         file.write_all(&bytes).unwrap();
         file.sync_data().unwrap();
         for (_, sender) in all {
-            drop(sender.send(()));
+            _ = sender.send(());
         }
     }
 }
