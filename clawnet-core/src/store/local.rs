@@ -186,7 +186,6 @@ impl LocalStore {
         progress: &mut dyn FnMut(Copied),
     ) -> Result<Backup, StoreError> {
         let _upkeep = self.upkeep();
-        self.queue.writable()?;
         let flushed = self.queue.flushed();
         let (disk, segments) = (&*self.disk, &*self.segments);
         let source = Source { disk, segments, flushed };
@@ -202,7 +201,7 @@ impl LocalStore {
     /// an archive, and to overwrite another store's segment in one.
     ///
     /// Reading a frame that was moved gives [`StoreError::Archived`], unless the store was opened
-    /// with that archive. To restore a segment, copy it from the archive back to `segments/` while
+    /// with that archive. A ledger that lost its snapshot needs those frames to open. To restore a segment, copy it from the archive back to `segments/` while
     /// the store is closed; opening compares it with its stub.
     pub fn archive(&self, to: &Path, keep_segments: usize) -> Result<Archived, StoreError> {
         self.queue.writable()?;

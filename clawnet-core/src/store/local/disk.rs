@@ -22,7 +22,8 @@ use crate::store::StoreError;
 /// The files of a [`LocalStore`](super::LocalStore), by names like `segments/00000001.log`.
 ///
 /// The store appends to one file at a time, from one thread, and reads and keeps from any. It never
-/// calls [`Disk::sync`] again on a disk where it failed. A name has one `/`, behind its folder.
+/// calls [`Disk::sync`] again on a disk where it failed. A name has one `/`, behind its folder, or
+/// none.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot carry a `LocalStore`",
     note = "use `LocalStore::open` for a folder, or implement `Disk` for a simulation"

@@ -7,6 +7,10 @@
 //! endian. Ends and watermark change in one sled batch, and the ends' sequences must add up to the
 //! watermark's node position, so a lost or stale end is noticed.
 //!
+//! Sled takes four to five times the bytes of keys and values on disk: 250 batches of 500 entries of
+//! 49 and 40 bytes are 50 MiB, with keys of 18 bytes 28 MiB, and packed into values of 640 bytes 19
+//! MiB. Mode, segment size and flush interval change less than a tenth of that, or make it worse.
+//!
 //! Nothing enters here before the group it is about was flushed. So the watermark is also evidence:
 //! segments that do not have the group that ends there have lost it. It is behind a checksum, so
 //! that rot in the index is never taken for that.

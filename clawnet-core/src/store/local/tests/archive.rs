@@ -1,7 +1,11 @@
 //! Archives: a segment is whole in one place at least, and a stub stands for it.
 #![expect(clippy::disallowed_methods, reason = "the tests move files of their own")]
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use super::{
     rebuild::{copy, sled_in},
@@ -107,7 +111,10 @@ fn fail_at(nth: u64, ours: bool, dies: bool) -> bool {
     let failed = failing.sim().calls >= due;
     failing.sim().fails_at = None;
     assert_eq!(said.is_err(), failed, "{nth}: {said:?}");
-    if !failed || !ours {
+    if failed && ours {
+        let said = block_on(append(&store, owner(1), (1, 1), Durability::Durable));
+        assert!(matches!(said, Err(StoreError::Poisoned)), "{nth}: {said:?}");
+    } else {
         // The store itself did not fail, and goes on.
         check_split(&store);
         assert!(!failed || store.archive_on(&archive, 3).unwrap().segments > 0);
@@ -192,13 +199,14 @@ fn a_stub_that_changed_and_a_last_segment_that_is_gone_are_damage() {
     }
     let damage = |what: &str| {
         let (store, opened) = open_on(&disk, TINY);
-        assert!(opened.damage.is_some(), "{what}: {opened}");
+        let said = opened.damage.expect("not found").to_string();
+        assert!(said.contains(what), "{said}");
         assert!(block_on(append(&store, owner(1), (1, 1), Durability::Durable)).is_err());
     };
     disk.put(&name, bytes[1..].to_vec());
-    damage("cut");
+    damage("segment 2, byte 0: the segment is missing");
     disk.put(&name, disk.bytes(&stub::name(1)));
-    damage("another's");
+    damage("segment 2, byte 0: the segment is missing");
     let (other, others) = (SimDisk::default(), SimDisk::default());
     let store = open_on(&other, TINY).0;
     block_on(append(&store, owner(1), (10, 400), Durability::Durable)).unwrap();
@@ -206,12 +214,16 @@ fn a_stub_that_changed_and_a_last_segment_that_is_gone_are_damage() {
     block_on(append(&store, owner(1), (10, 400), Durability::Durable)).unwrap();
     store.archive_on(&others, 0).unwrap();
     disk.put(&name, other.bytes(&name));
-    damage("another store's");
+    damage("segment 2, byte 0: a group is missing before this segment");
+    let mut forged = Stub::parse(&bytes, 2).unwrap();
+    forged.ends[0].first += 1;
+    disk.put(&name, forged.to_bytes());
+    damage("a record does not continue its log");
     disk.put(&name, bytes);
     assert!(open_on(&disk, TINY).1.damage.is_none());
     let last = *segment::numbers(&disk, ".log").unwrap().last().unwrap();
     disk.sim().files.remove(&segment::name(last));
-    damage("the last segment is gone");
+    damage("the last segment is missing");
 }
 
 #[test]
@@ -249,16 +261,21 @@ fn an_archive_in_folders_with_an_index_that_is_kept_lost_or_aged() {
     for log in [1, 2].map(owner) {
         block_on(append(&store, log, (30, 200), Durability::Durable)).unwrap();
     }
+    block_on(append(&store, owner(1), (1, 200), Durability::Durable)).unwrap();
+    block_on(append(&store, owner(2), (1, 200), Durability::Durable)).unwrap();
+    let middle = store.queue.flushed().position;
     drop(store);
     copy(&dir.join("index"), &aged);
     let store = open(&dir).0;
-    for _ in 30..COUNT {
+    for _ in 31..COUNT {
         for log in [1, 2].map(owner) {
             block_on(append(&store, log, (1, 200), Durability::Durable)).unwrap();
         }
     }
     let moved = store.archive(&archive, 0).unwrap().segments;
     assert!(moved > 5, "{moved}");
+    let whole = store.segments.stub(middle.segment).unwrap().unwrap().seal.end();
+    assert!(middle < whole, "the aged index ends inside what is moved");
     assert!(store.archive(&dir, 0).is_err());
     assert!(matches!(LocalStore::open(&archive), Err(StoreError::NotAStore { .. })));
     let counts = check_split(&store);
@@ -298,13 +315,74 @@ fn who_reads_while_segments_are_moved_sees_them_here_or_archived() {
     let disk = DirDisk::open(&temp.path().join("store")).unwrap();
     let store = LocalStore::open_on(Box::new(disk), TINY).unwrap().0;
     fill(&store);
+    let moving = AtomicBool::new(true);
     std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| std::array::from_fn::<_, 3, _>(|_| check_split(&store)));
+        for log in [1, 2] {
+            let (store, moving) = (&store, &moving);
+            scope.spawn(move || {
+                let pass = |sequence: u64| match block_on(store.read(owner(log), sequence, 1)) {
+                    Ok(found) => assert_eq!(found, [frame(owner(log), sequence, 200)]),
+                    Err(StoreError::Archived { .. }) => {}
+                    Err(error) => panic!("{sequence}: {error}"),
+                };
+                while moving.load(Ordering::Relaxed) {
+                    (1..=COUNT as u64).for_each(pass);
+                }
+            });
         }
-        for keep in (0..40).rev() {
-            store.archive(&temp.path().join("archive"), keep).unwrap();
-        }
+        let to = temp.path().join("archive");
+        let moved: Vec<_> = (0..40).rev().map(|keep| store.archive(&to, keep)).collect();
+        moving.store(false, Ordering::Relaxed);
+        assert!(moved.iter().all(Result::is_ok), "{moved:?}");
     });
+    block_on(append(&store, owner(1), (1, 200), Durability::Durable)).unwrap();
+}
+
+#[test]
+fn a_backup_waits_for_segments_that_are_being_moved() {
+    let (disk, archive, target) = (SimDisk::default(), SimDisk::default(), SimDisk::default());
+    let store = filled(&disk);
+    archive.hold(true);
+    std::thread::scope(|scope| {
+        let moved = scope.spawn(|| store.archive_on(&archive, 0).unwrap().segments);
+        while store.upkeep.try_lock().is_ok() {
+            std::thread::yield_now();
+        }
+        let copied = scope.spawn(|| store.backup_on(&target, &mut |_| {}).unwrap().archived);
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        assert!(!copied.is_finished(), "it copies what is being moved");
+        archive.hold(false);
+        assert_eq!(copied.join().unwrap(), moved.join().unwrap());
+    });
+}
+
+#[test]
+fn a_store_that_failed_or_is_damaged_moves_nothing() {
+    let (disk, archive) = (SimDisk::default(), SimDisk::default());
+    drop(filled(&disk));
+    let name = segment::name(3);
+    let mut bytes = disk.bytes(&name);
+    bytes[100] ^= 1;
+    disk.put(&name, bytes);
+    let store = open_on(&disk, TINY).0;
+    let said = store.archive_on(&archive, 0);
+    assert!(matches!(said, Err(StoreError::Damaged { .. })), "{said:?}");
+    assert!(archive.sim().files.is_empty());
+    let temp = tempfile::tempdir().unwrap();
+    let to = temp.path().join("new");
+    assert!(store.archive(&to, 0).is_err() && store.backup(&to, &mut |_| {}).is_err());
+    assert!(!to.exists());
+}
+
+#[test]
+fn a_rotten_archive_is_not_read_at_opening() {
+    let (disk, archive) = (SimDisk::default(), SimDisk::default());
+    filled(&disk).archive_on(&archive, 0).unwrap();
+    let name = segment::name(2);
+    let mut bytes = archive.bytes(&name);
+    bytes[100] ^= 1;
+    archive.put(&name, bytes);
+    let (store, opened) = open_with(&disk, &archive);
+    assert!(opened.damage.is_none(), "{opened}");
     block_on(append(&store, owner(1), (1, 200), Durability::Durable)).unwrap();
 }
