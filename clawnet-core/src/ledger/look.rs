@@ -112,6 +112,10 @@ impl Ledger {
     /// twice is once.
     async fn keep_if_full(&self, taken: &mut Taken) -> Result<(), LookError> {
         if taken.is_full() {
+            // What was lost meanwhile must not be hidden by a new mark.
+            if self.mark().await?.unwrap_or(Head::EMPTY) != taken.mark() {
+                return Err(LookError::Lost);
+            }
             self.store.keep_index(self.owner, taken.entries()).await?;
             // A store that lost the entries before these does not keep these either.
             if self.mark().await? != Some(taken.head()) {

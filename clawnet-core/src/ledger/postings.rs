@@ -190,7 +190,7 @@ fn read_list(value: &[u8]) -> Option<Vec<u16>> {
                 next = offset + 1;
             }
         }
-        BITS => {
+        BITS if rest.len() <= BITS_SIZE_BYTES_MAX => {
             for (byte, base) in rest.iter().zip((0_u16..).step_by(8)) {
                 let mut byte = *byte;
                 while byte != 0 {
@@ -206,6 +206,7 @@ fn read_list(value: &[u8]) -> Option<Vec<u16>> {
 
 const GAPS: u8 = 0;
 const BITS: u8 = 1;
+const BITS_SIZE_BYTES_MAX: usize = 1 << 13;
 
 /// Seven bits a byte, the lowest first; all but the last have the eighth set.
 fn write_number(out: &mut Vec<u8>, mut number: u64) {

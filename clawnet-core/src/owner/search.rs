@@ -15,7 +15,7 @@ use crate::{
     policy::AgentState,
     record::{Act, Actor, AuditRecord, Event, OutcomeKind},
     rule::Verdict,
-    store::StoreError,
+    store::{Frame, StoreError},
     time::Timestamp,
 };
 
@@ -341,10 +341,10 @@ fn draw(record: AuditRecord, bound: Option<&AgentState>) -> Option<Deed> {
 
 /// Records as they are in the log, read a few at once.
 #[derive(Default)]
-struct Records(BTreeMap<u64, AuditRecord>);
+struct Records(BTreeMap<u64, Frame>);
 
 impl Records {
-    /// Reads those in `found`, which descends, and whatever is near.
+    /// Reads those in `found`, which descends, and what follows each.
     async fn read(&mut self, look: &mut Look<'_>, found: &[u64]) -> Result<(), LookError> {
         self.0.clear();
         for run in found.chunk_by(|later, earlier| later - earlier <= NEAR) {
@@ -371,7 +371,11 @@ impl Records {
         if !self.0.contains_key(&sequence) {
             self.read_from(look, sequence, 1).await?;
         }
-        Ok(self.0.get(&sequence).cloned())
+        let record = self.0.get(&sequence).map(AuditRecord::from_frame).transpose();
+        record.map_err(|error| {
+            let position = format!("record {}", error.sequence);
+            StoreError::Damaged { position, what: error.what }.into()
+        })
     }
 
     async fn read_from(
@@ -381,13 +385,11 @@ impl Records {
         size_bytes_max: usize,
     ) -> Result<u64, LookError> {
         let frames = look.frames(sequence, size_bytes_max).await?;
-        for frame in &frames {
-            let record = AuditRecord::from_frame(frame).map_err(|error| {
-                let position = format!("record {}", error.sequence);
-                StoreError::Damaged { position, what: error.what }
-            })?;
-            self.0.insert(frame.sequence, record);
-        }
-        Ok(u64::try_from(frames.len()).unwrap_or(u64::MAX))
+        let count = u64::try_from(frames.len()).unwrap_or(u64::MAX);
+        self.0.extend(frames.into_iter().map(|frame| (frame.sequence, frame)));
+        Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,10 +87,15 @@ impl<'a> Reader<'a> {
 
     fn seek_forward(&mut self, from: u64, sequence: u64) -> Option<Position> {
         let mut at = self.index.find(self.log, from)?;
+        if from < sequence {
+            self.window.chunk = self.window.chunk.max(SEEK_SIZE_BYTES);
+        }
         self.head(at).ok().filter(|head| head.owner == self.log && head.sequence == from)?;
         for next in from..sequence {
-            let behind = self.frame(at, next).ok()?.1;
-            at = self.forward(behind, next + 1)?;
+            // Only where to go on: what a wrong length leads to is not the record that is sought.
+            let bytes = self.window.bytes(self.disk, at, frame::Head::SIZE_BYTES).ok()?;
+            let head = frame::Head::parse(bytes)?;
+            at = self.forward(at.plus(head.size_bytes()), next + 1)?;
         }
         Some(at)
     }
@@ -224,6 +229,9 @@ impl Window {
 
 const CHUNK_SIZE_BYTES_MIN: usize = 4 << 10;
 const CHUNK_SIZE_BYTES_MAX: usize = 256 << 10;
+
+/// How much is read at once to walk from an indexed frame to one between it and the next.
+const SEEK_SIZE_BYTES: usize = 16 << 10;
 
 /// How many bytes of other logs are walked over before the back pointers are asked.
 const SKIPPED_SIZE_BYTES_MAX: usize = 256 << 10;
