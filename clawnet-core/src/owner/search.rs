@@ -392,4 +392,6 @@ impl Records {
 }
 
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod tests;

@@ -87,9 +87,9 @@ impl<'a> Reader<'a> {
 
     fn seek_forward(&mut self, from: u64, sequence: u64) -> Option<Position> {
         let mut at = self.index.find(self.log, from)?;
-        if from < sequence {
-            self.window.chunk = self.window.chunk.max(SEEK_SIZE_BYTES);
-        }
+        let between = usize::try_from(sequence.saturating_sub(from)).unwrap_or_default();
+        let size_bytes = between.saturating_mul(FRAME_SIZE_BYTES).min(SEEK_SIZE_BYTES_MAX);
+        self.window.chunk = self.window.chunk.max(size_bytes.saturating_add(CHUNK_SIZE_BYTES_MIN));
         self.head(at).ok().filter(|head| head.owner == self.log && head.sequence == from)?;
         for next in from..sequence {
             // Only where to go on: what a wrong length leads to is not the record that is sought.
@@ -230,8 +230,10 @@ impl Window {
 const CHUNK_SIZE_BYTES_MIN: usize = 4 << 10;
 const CHUNK_SIZE_BYTES_MAX: usize = 256 << 10;
 
-/// How much is read at once to walk from an indexed frame to one between it and the next.
-const SEEK_SIZE_BYTES: usize = 16 << 10;
+/// What a frame is taken to have in bytes, to read at once what lies between an indexed one and the
+/// one that is sought, and how much that is at most.
+const FRAME_SIZE_BYTES: usize = 320;
+const SEEK_SIZE_BYTES_MAX: usize = 28 << 10;
 
 /// How many bytes of other logs are walked over before the back pointers are asked.
 const SKIPPED_SIZE_BYTES_MAX: usize = 256 << 10;
