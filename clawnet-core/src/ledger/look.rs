@@ -137,12 +137,10 @@ impl Ledger {
         let frames = self.store.read(self.owner, sequence, 1).await?;
         let record = frames.first().and_then(|frame| AuditRecord::from_frame(frame).ok());
         let Some(Event::Act(signed)) = record.map(|record| record.event) else { return Ok(None) };
-        Ok(match signed.act {
-            Act::Bind { agent: bound, identity, job, name, runtime } if bound == agent => {
-                Some(AgentState { identity, name, runtime, job })
-            }
-            _ => None,
-        })
+        let Act::Bind { agent: bound, identity, job, name, runtime } = signed.act else {
+            return Ok(None);
+        };
+        Ok((bound == agent).then_some(AgentState { identity, name, runtime, job }))
     }
 
     /// The first record that may have `term`.

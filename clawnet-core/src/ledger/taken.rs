@@ -34,7 +34,9 @@ pub(super) struct Taken {
 
 impl Default for Taken {
     fn default() -> Self {
-        Self { known: false, ..Self::up_to(Head::EMPTY) }
+        let mut nothing = Self::up_to(Head::EMPTY);
+        nothing.known = false;
+        nothing
     }
 }
 
@@ -162,10 +164,8 @@ impl Taken {
         for term in terms {
             self.add_term(term, offset_of(record.sequence));
         }
-        match record.event {
-            Event::Outcome(outcome) => self.follow(outcome.intent, record.sequence),
-            Event::Recalled { intent, .. } => self.follow(intent, record.sequence),
-            _ => {}
+        if let Event::Recalled { intent, .. } = record.event {
+            self.follow(intent, record.sequence);
         }
         Ok(record.at.as_millis())
     }

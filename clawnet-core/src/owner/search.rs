@@ -13,7 +13,7 @@ use crate::{
     id::{AgentId, TicketId},
     ledger::{Cursor, Look, LookError, Term},
     policy::AgentState,
-    record::{Act, Actor, AuditRecord, Event, OutcomeKind},
+    record::{Act, Actor, AuditRecord, Event, OutcomeKind, Recalled},
     rule::Verdict,
     store::{Frame, StoreError},
     time::Timestamp,
@@ -197,12 +197,11 @@ impl<'q> Search<'q> {
     ) -> Result<Option<Deed>, LookError> {
         let Some(record) = self.records.get(look, sequence).await? else { return Ok(None) };
         let Actor::Agent { agent, .. } = record.actor else { return Ok(None) };
-        if !self.bound.contains_key(&agent) {
-            let bound = look.bound(agent).await?;
-            self.bound.insert(agent, bound);
-        }
-        let bound = self.bound.get(&agent).and_then(Option::as_ref);
-        let Some(mut deed) = draw(record, bound).filter(|deed| self.query.matches(deed)) else {
+        let known = self.bound.get(&agent).cloned();
+        let bound = if let Some(bound) = known { bound } else { look.bound(agent).await? };
+        self.bound.entry(agent).or_insert_with(|| bound.clone());
+        let Some(mut deed) = draw(record, bound.as_ref()).filter(|deed| self.query.matches(deed))
+        else {
             return Ok(None);
         };
         let name = {
@@ -235,12 +234,9 @@ impl<'q> Search<'q> {
             let Some(record) = self.records.get(look, follower).await? else { continue };
             match &mut concluded {
                 None => concluded = outcome_in(&record, intent),
-                Some(concluded) => match record.event {
-                    Event::Recalled { intent: of, said } if of == intent => {
-                        concluded.recalled = Some(said);
-                    }
-                    _ => {}
-                },
+                Some(concluded) => {
+                    concluded.recalled = concluded.recalled.or(recalled_in(&record, intent));
+                }
             }
         }
         Ok(concluded)
@@ -276,14 +272,22 @@ fn outcome_in(record: &AuditRecord, intent: u64) -> Option<Concluded> {
     })
 }
 
+fn recalled_in(record: &AuditRecord, intent: u64) -> Option<Recalled> {
+    let Event::Recalled { intent: of, said } = record.event else { return None };
+    (of == intent).then_some(said)
+}
+
 fn answer_in(record: &AuditRecord, ticket: TicketId) -> Option<Answered> {
     let Event::Act(signed) = &record.event else { return None };
-    let verdict = match &signed.act {
-        Act::Approve(approval) if approval.ticket == ticket => Verdict::Allow,
-        Act::Reject { ticket: rejected } if *rejected == ticket => Verdict::Deny,
-        _ => return None,
+    let (answered, verdict) = if let Act::Approve(approval) = &signed.act {
+        (approval.ticket, Verdict::Allow)
+    } else if let Act::Reject { ticket } = &signed.act {
+        (*ticket, Verdict::Deny)
+    } else {
+        return None;
     };
-    Some(Answered { at: record.at, sequence: record.sequence, verdict })
+    let (at, sequence) = (record.at, record.sequence);
+    (answered == ticket).then_some(Answered { at, sequence, verdict })
 }
 
 /// What a record says itself of a deed, if it is one.
@@ -308,33 +312,30 @@ fn draw(record: AuditRecord, bound: Option<&AgentState>) -> Option<Deed> {
         sequence: record.sequence,
         verdict: Verdict::Deny,
     };
-    match record.event {
-        Event::Intent(intent) => {
-            deed.approval = intent.approval.map(|ticket| Consulted { answer: None, ticket });
-            deed.demands = Some(intent.demands);
-            deed.kind = intent.kind.into_owned();
-            deed.mount = Some(intent.mount.as_ref().into());
-            deed.operation = Some(intent.operation);
-            deed.rules = intent.rules.into_vec();
-            deed.verdict = Verdict::Allow;
-        }
-        Event::Asked(question) => {
-            deed.approval = Some(Consulted { answer: None, ticket: question.ticket });
-            deed.demands = Some(question.demands);
-            deed.kind = question.kind;
-            deed.mount = Some(question.mount);
-            deed.operation = Some(question.operation);
-            deed.rules = question.rules;
-            deed.verdict = Verdict::Ask;
-        }
-        Event::Denied(refused) => {
-            deed.demands = refused.demands;
-            deed.kind = refused.kind;
-            deed.operation = refused.operation;
-            deed.rules = refused.denial.rule.into_iter().collect();
-            deed.denial = Some(refused.denial);
-        }
-        _ => return None,
+    if let Event::Intent(intent) = record.event {
+        deed.approval = intent.approval.map(|ticket| Consulted { answer: None, ticket });
+        deed.demands = Some(intent.demands);
+        deed.kind = intent.kind.into_owned();
+        deed.mount = Some(intent.mount.as_ref().into());
+        deed.operation = Some(intent.operation);
+        deed.rules = intent.rules.into_vec();
+        deed.verdict = Verdict::Allow;
+    } else if let Event::Asked(question) = record.event {
+        deed.approval = Some(Consulted { answer: None, ticket: question.ticket });
+        deed.demands = Some(question.demands);
+        deed.kind = question.kind;
+        deed.mount = Some(question.mount);
+        deed.operation = Some(question.operation);
+        deed.rules = question.rules;
+        deed.verdict = Verdict::Ask;
+    } else if let Event::Denied(refused) = record.event {
+        deed.demands = refused.demands;
+        deed.kind = refused.kind;
+        deed.operation = refused.operation;
+        deed.rules = refused.denial.rule.into_iter().collect();
+        deed.denial = Some(refused.denial);
+    } else {
+        return None;
     }
     Some(deed)
 }

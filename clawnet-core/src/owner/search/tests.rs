@@ -1,5 +1,6 @@
 //! What the index leads to is what a scan of the whole ledger finds, whatever happened and whatever
 //! is asked. Blocks are of 64 records here, so that there are many.
+#![expect(clippy::wildcard_enum_match_arm, reason = "a scan looks at what it looks for")]
 use std::{
     collections::BTreeMap,
     sync::{
@@ -22,7 +23,6 @@ use crate::{
     kernel::Kernel,
     key::SoftwareKey,
     operation::{Action, Demands, Effect, Operation},
-    record::Recalled,
     resource::{Region, Resource},
     rule::Grant,
     store::{MemoryStore, Store},
