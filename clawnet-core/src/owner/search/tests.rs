@@ -136,13 +136,14 @@ impl Random {
 
 const RUNTIMES: [&str; 3] = ["codex", "claude-code", "openclaw"];
 const JOBS: [&str; 3] = ["J-1", "J-2", "J-3"];
-const PLACES: [&str; 9] = [
+const PLACES: [&str; 10] = [
     "fs:/a/b/c",
     "fs:/a/b/d",
     "fs:/a/b",
     "fs:/a/e",
     "fs:/f/g/h/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/18",
     "fs:/f/g/h/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/18/19",
+    "fs:/f/g/h/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/elsewhere",
     "net:api.example.com:443",
     "net:example.com",
     "repo:git.host/org/app@refs/heads/main",
