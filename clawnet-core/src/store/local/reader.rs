@@ -93,7 +93,7 @@ impl<'a> Reader<'a> {
         self.head(at).ok().filter(|head| head.owner == self.log && head.sequence == from)?;
         for next in from..sequence {
             // Only where to go on: what a wrong length leads to is not the record that is sought.
-            let bytes = self.window.bytes(self.disk, at, frame::Head::SIZE_BYTES).ok()?;
+            let bytes = self.window.bytes(self.segments, at, frame::Head::SIZE_BYTES).ok()?;
             let head = frame::Head::parse(bytes)?;
             at = self.forward(at.plus(head.size_bytes()), next + 1)?;
         }
