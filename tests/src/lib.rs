@@ -1,5 +1,6 @@
-//! What the tests of ClawNet share: the reference model and the scenario runner.
+//! What the tests of ClawNet share: the simulated disk, the reference model and the scenario runner.
 
+pub mod disk;
 pub mod model;
 pub mod readme;
 pub mod scenario;
