@@ -2,6 +2,7 @@
 
 mod attacks;
 mod compile;
+mod power;
 mod properties;
 mod scenario_files;
 mod tidy;

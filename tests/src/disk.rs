@@ -59,10 +59,23 @@ pub struct Fault {
     pub call: u64,
     /// What it answers.
     pub kind: ErrorKind,
-    /// Whether every later call fails too, until the disk is taken into another hand.
-    pub lasts: bool,
+    /// What becomes of every later call.
+    pub then: Then,
     /// How much of the call is done all the same, and with it what a cut may leave.
     pub seed: u64,
+}
+
+/// What becomes of the calls after one that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a disk works or fails")]
+pub enum Then {
+    /// They work.
+    Works,
+    /// They fail until another process has the disk. Cutting a file is seen in the cache all the
+    /// same: that fails when it is to be made durable.
+    Fails,
+    /// They fail and do nothing at all.
+    Nothing,
 }
 
 impl SimDisk {
@@ -99,10 +112,11 @@ impl SimDisk {
         Tape { start: sim.start.clone(), moments: sim.moments.clone() }
     }
 
-    /// The disk as the next process finds it while the power stays on: the cache is as it was.
+    /// The files, and what of them is certain: what the next process finds while the power stays
+    /// on, if a disk is made of it.
     #[must_use]
-    pub fn restarted(&self) -> Self {
-        Self::holding(self.sim().platter.clone())
+    pub fn platter(&self) -> Platter {
+        self.sim().platter.clone()
     }
 
     /// Makes this thread the one that calls of others wait for: see [`Driver`].
@@ -133,16 +147,25 @@ impl SimDisk {
         let name: Arc<str> = name.into();
         sim.platter.begin(&name, &change);
         sim.moments.push(Moment::Begins(name.clone(), change.clone()));
+        let calls = sim.calls;
         let fault = sim
             .fault
-            .filter(|fault| fault.call == sim.calls || fault.lasts && fault.call < sim.calls);
-        let end = fault.map_or(End::Done, |fault| {
-            let mut dice = Dice::of(&[fault.seed, sim.calls], "");
-            End::Failed { done: if fault.call == sim.calls { dice.fraction() } else { 0 } }
-        });
+            .filter(|fault| fault.call == calls || fault.call < calls && fault.then != Then::Works);
+        let end = fault.map_or(End::Done, |fault| End::Failed { done: fault.done(calls, &change) });
         sim.platter.end(&name, &change, end);
         sim.moments.push(Moment::Ends(name, change, end));
         fault.map_or(Ok(()), |fault| Err(io::Error::new(fault.kind, "simulated")))
+    }
+}
+
+impl Fault {
+    /// How many 256ths of a call are done that fails by it.
+    fn done(&self, call: u64, change: &Change) -> usize {
+        match (self.then, change) {
+            _ if call == self.call => Dice::of(&[self.seed, call], "").fraction(),
+            (Then::Fails, Change::Truncate(_)) => 256,
+            _ => 0,
+        }
     }
 }
 
@@ -162,8 +185,11 @@ impl Disk for SimDisk {
         let bytes = self.sim().platter.bytes(name).ok_or(ErrorKind::NotFound)?;
         let from = usize::try_from(offset).unwrap_or(usize::MAX);
         let rest = bytes.get(from..).unwrap_or_default();
-        let filled = into.iter_mut().zip(rest).map(|(to, from)| *to = *from);
-        Ok(filled.count())
+        let size_bytes = rest.len().min(into.len());
+        if let (Some(into), Some(rest)) = (into.get_mut(..size_bytes), rest.get(..size_bytes)) {
+            into.copy_from_slice(rest);
+        }
+        Ok(size_bytes)
     }
 
     fn create(&self, name: &str) -> io::Result<()> {

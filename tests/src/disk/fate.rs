@@ -170,7 +170,9 @@ mod tests {
     #[test]
     fn what_is_certain_is_never_harmed_and_the_fates_differ() {
         let bytes: Vec<u8> = (0..3000_u32).map(|at| u8::try_from(at % 251).unwrap() | 1).collect();
-        for uncertain in [vec![700..3000], vec![0..3000], vec![700..900, 2000..3000]] {
+        for uncertain in [[700..900, 900..3000], [0..700, 700..3000], [700..900, 2000..3000]] {
+            let adjoin = uncertain[0].end == uncertain[1].start;
+            let end = uncertain[usize::from(!adjoin)].start;
             let mut seen = BTreeSet::new();
             for fate in Fate::every() {
                 let left =
@@ -185,7 +187,7 @@ mod tests {
             assert!(seen.len() > 55, "{} of 64 differ", seen.len());
             let left = |fate: Fate| fate.survive(&bytes, &uncertain, &mut Dice::of(&[], ""));
             assert_eq!(left(Fate::ALL), bytes);
-            assert_eq!(left(Fate::NOTHING).len(), uncertain.last().unwrap().start);
+            assert_eq!(left(Fate::NOTHING).len(), end);
         }
     }
 }
