@@ -5,5 +5,6 @@ mod compile;
 mod power;
 mod properties;
 mod scenario_files;
+mod syscalls;
 mod tidy;
 mod traits;
