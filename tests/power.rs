@@ -271,7 +271,6 @@ fn after_a_call_that_fails_nothing_is_promised_until_it_is_opened_again() {
 /// A disk that fails and then does nothing at all that it is told: the flush fails, and cutting off
 /// what it did not write fails too. The cache still shows what the disk has not.
 #[test]
-#[ignore = "known weakness: the store believes the cache when the cut after a failed flush failed too"]
 fn what_neither_a_flush_nor_a_cut_reached_is_not_believed() {
     let run = Run::make();
     let faults =

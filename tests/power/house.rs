@@ -49,6 +49,18 @@ impl Store for Shelf {
         Ok(last.map(|(_, _, snapshot)| snapshot.clone()))
     }
 
+    async fn keep_index(&self, log: OwnerId, entries: Vec<IndexEntry>) -> Result<(), StoreError> {
+        self.local.keep_index(log, entries).await
+    }
+
+    async fn index(&self, log: OwnerId, range: IndexRange) -> Result<Vec<IndexEntry>, StoreError> {
+        self.local.index(log, range).await
+    }
+
+    async fn erase_index(&self, log: OwnerId) -> Result<(), StoreError> {
+        self.local.erase_index(log).await
+    }
+
     async fn keep_body(&self, log: OwnerId, body: &[u8]) -> Result<Digest, StoreError> {
         self.local.keep_body(log, body).await
     }

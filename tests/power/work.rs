@@ -195,7 +195,7 @@ impl<'a> Life<'a> {
             }
             Step::Checkpoint(owner) => {
                 let from = self.disk.note();
-                let made = self.driver.drive(self.house.desks[*owner].kernel.checkpoint());
+                let made = self.driver.drive(self.house.desks[*owner].kernel.snapshot());
                 self.concluded((from, *owner), made).map(drop)
             }
             Step::Body { owner, id, erase } => self.keep(*owner, *id, *erase),

@@ -139,7 +139,7 @@ impl SimDisk {
         let not_yet = |sim: &mut Sim| sim.driver.is_some_and(|it| it != here) && !sim.parked;
         let waited = turn.wait_timeout_while(sim, PATIENCE, not_yet);
         let mut sim = waited.unwrap_or_else(PoisonError::into_inner).0;
-        let needs = matches!(change, Change::Append(_) | Change::Sync | Change::Truncate(_));
+        let needs = !matches!(change, Change::Create | Change::Keep(_) | Change::Remove);
         if needs && sim.platter.bytes(name).is_none() {
             return Err(ErrorKind::NotFound.into());
         }
@@ -198,6 +198,11 @@ impl Disk for SimDisk {
 
     fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.change(name, Change::Append(bytes.into()))
+    }
+
+    fn rewrite(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        self.change(name, Change::Rewrite(start..start.saturating_add(bytes.len())))
     }
 
     fn sync(&self, name: &str) -> io::Result<()> {

@@ -37,6 +37,8 @@ struct File {
 pub(super) enum Change {
     Create,
     Append(Arc<[u8]>),
+    /// Of the same bytes that are there.
+    Rewrite(Range<usize>),
     Sync,
     Truncate(usize),
     Keep(Arc<[u8]>),
@@ -124,7 +126,7 @@ impl Platter {
                 Arc::make_mut(&mut file.bytes).extend_from_slice(bytes);
                 file.pending.push(start..file.bytes.len());
             }
-            Change::Sync => {}
+            Change::Sync | Change::Rewrite(_) => {}
             Change::Create if entry.now.is_some() => {}
             Change::Create => entry.replace(Some(File::default())),
             Change::Truncate(size_bytes) => {
@@ -142,7 +144,15 @@ impl Platter {
     pub(super) fn end(&mut self, name: &str, change: &Change, end: End) {
         let Some(entry) = self.0.get_mut(name) else { return };
         match (change, end) {
-            (Change::Append(_), End::Done) => {}
+            (Change::Append(_), End::Done) | (Change::Rewrite(_), End::Failed { .. }) => {}
+            (Change::Rewrite(range), End::Done) => entry.flushed(|file| {
+                // What the disk has is not harmed by having it written again.
+                let (again, lost) = std::mem::take(&mut file.lost)
+                    .into_iter()
+                    .partition(|lost| range.start <= lost.start && lost.end <= range.end);
+                file.lost = lost;
+                file.pending.extend::<Vec<_>>(again);
+            }),
             (Change::Append(bytes), End::Failed { done }) => {
                 let left = bytes.len() - bytes.len() * done.min(256) / 256;
                 let cut = entry.now.take().map(|file| file.shortened(left));

@@ -44,7 +44,11 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// Writes behind the end. Until [`Disk::sync`], a power cut may keep any part of it.
     fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
 
-    /// Makes what was appended to the file survive a power cut.
+    /// Writes bytes again that are there already, so that the next [`Disk::sync`] puts them on disk
+    /// even if one before it failed: after a failed flush a cache shows what was never written.
+    fn rewrite(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes what was appended or rewritten survive a power cut.
     fn sync(&self, name: &str) -> io::Result<()>;
 
     /// Cuts the file to `size_bytes`, durable when it returns.
@@ -215,6 +219,10 @@ impl Disk for DirDisk {
 
     fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         (&*self.tail(name)?).write_all(bytes)
+    }
+
+    fn rewrite(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        options().write(true).open(self.dir.join(name))?.write_all_at(bytes, offset)
     }
 
     fn sync(&self, name: &str) -> io::Result<()> {

@@ -57,7 +57,7 @@ pub(super) fn open(
     if found.damage.is_some() {
         index.freeze(certain);
     } else {
-        settle(&*disk, &index, &found)?;
+        settle(&*disk, &index, (&found, certain))?;
         settle_stubs(&*disk, &segments)?;
     }
     let opened = report(&found, (numbers.len(), segments.archived_count()), (rebuilt, missing));
@@ -90,8 +90,14 @@ impl Found {
 }
 
 /// Cuts what is torn, and makes certain that what was read is on disk: a process that was killed
-/// may have written without a flush.
-fn settle(disk: &dyn Disk, index: &Index, found: &Found) -> Result<(), StoreError> {
+/// may have written without a flush, and one whose flush failed has left bytes in the cache that no
+/// further flush would write. What is behind the index's watermark is written again; what is before
+/// it was flushed when the watermark was taken.
+fn settle(
+    disk: &dyn Disk,
+    index: &Index,
+    (found, certain): (&Found, Option<Watermark>),
+) -> Result<(), StoreError> {
     let Position { segment, offset } = found.tail;
     if segment > 0 {
         let name = segment::name(segment);
@@ -99,6 +105,9 @@ fn settle(disk: &dyn Disk, index: &Index, found: &Found) -> Result<(), StoreErro
         if found.torn_size_bytes > 0 {
             disk.truncate(&name, offset.into()).map_err(failed)?;
         }
+        let certain = certain.map_or(Position::NONE, |certain| certain.position);
+        let from = if certain.segment == segment { certain.offset } else { 0 };
+        rewrite(disk, &name, (from, offset)).map_err(failed)?;
         disk.create(&name).and_then(|()| disk.sync(&name)).map_err(failed)?;
     }
     if !found.changed.is_empty() {
@@ -106,6 +115,26 @@ fn settle(disk: &dyn Disk, index: &Index, found: &Found) -> Result<(), StoreErro
     }
     Ok(())
 }
+
+/// Writes a part of a file again.
+fn rewrite(disk: &dyn Disk, name: &str, (from, to): (u32, u32)) -> io::Result<()> {
+    let mut bytes = vec![0; REWRITE_SIZE_BYTES];
+    let (mut at, to) = (u64::from(from), u64::from(to));
+    while at < to {
+        let size_bytes = usize::try_from(to - at).unwrap_or(REWRITE_SIZE_BYTES);
+        bytes.truncate(size_bytes);
+        let read = disk.read_at(name, at, &mut bytes)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        disk.rewrite(name, at, bytes.get(..read).unwrap_or_default())?;
+        at += read as u64;
+    }
+    Ok(())
+}
+
+/// How much is written again at once.
+const REWRITE_SIZE_BYTES: usize = 1 << 20;
 
 /// Removes the stubs of segments that are here again.
 fn settle_stubs(disk: &dyn Disk, segments: &Segments) -> Result<(), StoreError> {

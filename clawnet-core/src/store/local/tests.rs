@@ -127,7 +127,8 @@ fn what_is_buffered_is_bounded_and_never_lost() {
     let (store, _) = open_on(&disk, LocalStore::SEGMENT_SIZE_BYTES_MAX);
     disk.hold(true);
     let mut waiting = Vec::new();
-    for _ in 0..queue::WAITING_SIZE_BYTES_MAX / Frame::SIZE_BYTES_MAX + 2 {
+    let count = queue::WAITING_SIZE_BYTES_MAX / Frame::SIZE_BYTES_MAX + 2;
+    for _ in 0..count {
         let mut commit = append(&store, owner(1), (1, Frame::SIZE_BYTES_MAX), Durability::Buffered);
         if (&mut commit).now_or_never().is_none() {
             waiting.push(commit);
@@ -138,7 +139,7 @@ fn what_is_buffered_is_bounded_and_never_lost() {
     for commit in waiting {
         block_on(commit).unwrap();
     }
-    assert_eq!(read_all(&store, owner(1), 1).unwrap().len(), 66);
+    assert_eq!(read_all(&store, owner(1), 1).unwrap().len(), count);
 }
 
 #[test]

@@ -155,6 +155,20 @@ impl Disk for SimDisk {
         })
     }
 
+    fn rewrite(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.change(|sim, fails| {
+            let file = sim.files.get_mut(name).unwrap();
+            let start = usize::try_from(offset).unwrap();
+            assert_eq!(&file.bytes[start..start + bytes.len()], bytes, "it is there already");
+            let apart =
+                |lost: &Range<usize>| lost.end <= start || start + bytes.len() <= lost.start;
+            if !fails && !file.lost.iter().all(apart) {
+                file.lost.retain(apart);
+                file.flushed = file.flushed.min(start);
+            }
+        })
+    }
+
     fn sync(&self, name: &str) -> io::Result<()> {
         self.change(|sim, fails| {
             let file = sim.files.get_mut(name).unwrap();
