@@ -110,7 +110,7 @@ impl Ledger {
             taken: Baton::default(),
         };
         if let (None, Some(signed)) = (&recovery.damage, &signed) {
-            recovery.damage = ledger.lacks(signed).await?;
+            recovery.damage = Box::pin(ledger.lacks(signed)).await?;
         }
         ledger.recover(key, recovery).await
     }

@@ -141,12 +141,9 @@ impl Ledger {
             let unmarked = known.is_none_or(|known| known.misbehaved.is_none());
             let about = (Actor::Kernel, &event);
             let appended = self.append(&mut inner, about, Durability::Durable)?;
-            let cosigned = match event {
-                Event::Witnessed { checkpoint, .. } if unmarked => {
-                    self.cosign(&inner, checkpoint, shown.credential.certified())
-                }
-                _ => None,
-            };
+            let sound = unmarked && !matches!(seen, Seen::Misbehaved(_));
+            let key = shown.credential.certified();
+            let cosigned = sound.then(|| self.cosign(&inner, shown.checkpoint, key)).flatten();
             (Witnessed { seen, cosigned }, appended.commit)
         };
         self.settle(commit).await?;
@@ -158,14 +155,14 @@ impl Ledger {
     fn cosign(
         &self,
         inner: &Inner,
-        signed: SignedCheckpoint,
+        checkpoint: SignedCheckpoint,
         other: Option<PublicKey>,
     ) -> Option<SignedCheckpoint> {
         let signer = self.signer.lock().unwrap_or_else(PoisonError::into_inner);
         let certified = inner.state.kernel_key.filter(|key| Some(*key) != other);
         let key = signer.as_ref().filter(|key| Some(key.public_key()) == certified)?;
         let name = Checkpoint::of(self.owner, 0, TreeHash::EMPTY).origin;
-        signed.cosign(key, &name, self.tick(inner)).ok()
+        checkpoint.cosign(key, &name, self.tick(inner)).ok()
     }
 
     /// Somebody shows this ledger a head of its own.
@@ -239,17 +236,14 @@ fn contradiction(
     proof: Option<&ConsistencyProof>,
 ) -> Option<Misbehaviour> {
     let (last, size) = (&known.head, |head: &Presented| head.checkpoint.checkpoint().size);
-    let went_back = match size(shown).cmp(&size(last)) {
-        std::cmp::Ordering::Less if known.at < at => Some((last, shown)),
-        std::cmp::Ordering::Greater if at < known.at => Some((shown, last)),
-        _ => None,
-    };
     let rising = if size(last) <= size(shown) { (last, shown) } else { (shown, last) };
+    let in_time = if known.at < at { (last, shown) } else { (shown, last) };
+    let went_back = known.at != at && size(in_time.0) > size(in_time.1);
     let with = |(earlier, later): (&Presented, &Presented), path: Option<&ConsistencyProof>| {
         let found = Misbehaviour::new(earlier.clone(), later.clone(), path.cloned());
         found.claim().map(|_| found)
     };
-    let rolled_back = went_back.and_then(|heads| with(heads, None));
+    let rolled_back = went_back.then(|| with(in_time, None)).flatten();
     let forked = || proof.and_then(|proof| with(rising, Some(proof)));
     rolled_back.or_else(forked).or_else(|| with(rising, None))
 }

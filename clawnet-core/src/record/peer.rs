@@ -55,14 +55,14 @@ impl Credential {
             }
             let statement = SignedAct::statement(owner, *number, act);
             key.verify(&statement, signature).map_err(|_| refused.clone())?;
-            match act {
-                Act::Certify { key } if certified.is_none() => certified = Some(*key),
-                Act::Rekey { key: new, proof } => {
-                    let agreed = new.verify(&key_statement(owner, *number, *new), proof);
-                    agreed.map_err(|_| refused)?;
-                    key = *new;
-                }
-                _ => return Err(refused),
+            if let Act::Rekey { key: new, proof } = act {
+                let agreed = new.verify(&key_statement(owner, *number, *new), proof);
+                agreed.map_err(|_| refused)?;
+                key = *new;
+            } else if let (Act::Certify { key }, None) = (act, certified) {
+                certified = Some(*key);
+            } else {
+                return Err(refused);
             }
             last = *number;
         }
@@ -71,10 +71,10 @@ impl Credential {
 
     /// The kernel's key, if this verifies.
     pub(crate) fn certified(&self) -> Option<PublicKey> {
-        self.acts.iter().find_map(|signed| match signed.act {
-            Act::Certify { key } => Some(key),
-            _ => None,
-        })
+        let key = |signed: &SignedAct| {
+            if let Act::Certify { key } = &signed.act { Some(*key) } else { None }
+        };
+        self.acts.iter().find_map(key)
     }
 
     /// Whether this is `known`, or what became of it by later acts. What a thief signs with a key
@@ -86,8 +86,11 @@ impl Credential {
         let certifies = |signed: &SignedAct| matches!(signed.act, Act::Certify { .. });
         let replaced = since.iter().any(certifies);
         let kept = known.acts.iter().filter(|signed| !(replaced && certifies(signed)));
-        let said = |signed: &SignedAct| (signed.number, signed.act.clone());
-        self.founder == known.founder && before.iter().map(said).eq(kept.map(said))
+        let same =
+            |(one, two): (&SignedAct, &SignedAct)| (one.number, &one.act) == (two.number, &two.act);
+        self.founder == known.founder
+            && before.len() == kept.clone().count()
+            && before.iter().zip(kept).all(same)
     }
 
     /// The number of two different acts, one here and one in `other`.
@@ -202,10 +205,8 @@ impl Misbehaviour {
         }
         let offence = self.claim().ok_or(HeadError::NoOffence)?;
         let (first, second) = (self.earlier.verify()?, self.later.verify()?);
-        match offence {
-            Offence::Rollback { .. } if first >= second => Err(HeadError::NoOffence),
-            _ => Ok(offence),
-        }
+        let in_order = first < second || !matches!(offence, Offence::Rollback { .. });
+        if in_order { Ok(offence) } else { Err(HeadError::NoOffence) }
     }
 
     /// What it comes to, if the signatures are good and, for a rollback, the times rise.

@@ -336,16 +336,16 @@ fn a_credential_leads_from_key_to_key_and_is_bounded() {
         assert_eq!(credential(1, acts).verify(), expect);
     };
     let refused = |number| Err(HeadError::Credential { number });
-    let (own, moved) = (|| certify(1, (1, 2), 9), || rekey(1, (1, 3), 2));
+    let (own, rekeyed) = (|| certify(1, (1, 2), 9), || rekey(1, (1, 3), 2));
     check(vec![own()], Ok(key(9).public_key()));
-    check(vec![own(), moved()], Ok(key(9).public_key()));
-    check(vec![moved(), certify(1, (2, 4), 9)], Ok(key(9).public_key()));
+    check(vec![own(), rekeyed()], Ok(key(9).public_key()));
+    check(vec![rekeyed(), certify(1, (2, 4), 9)], Ok(key(9).public_key()));
     check(vec![], Err(HeadError::NotCertified));
-    check(vec![moved()], Err(HeadError::NotCertified));
+    check(vec![rekeyed()], Err(HeadError::NotCertified));
     check(vec![own(), certify(1, (1, 3), 8)], refused(3));
-    check(vec![moved(), own()], refused(2));
-    check(vec![certify(1, (1, 3), 9), moved()], refused(3));
-    check(vec![moved(), certify(1, (1, 4), 9)], refused(4));
+    check(vec![rekeyed(), own()], refused(2));
+    check(vec![certify(1, (1, 3), 9), rekeyed()], refused(3));
+    check(vec![rekeyed(), certify(1, (1, 4), 9)], refused(4));
     check(vec![certify(2, (1, 2), 9)], refused(2));
     check(vec![certify(1, (1, 0), 9)], refused(0));
     check(vec![certify(1, (1, 1 << 53), 9)], refused(1 << 53));
@@ -431,7 +431,7 @@ fn a_remembered_checkpoint_finds_an_older_or_another_copy() {
         let open = |store: &Arc<MemoryStore>, signed: &SignedCheckpoint| {
             let governing = Kernel::governing(key(1).public_key()).remembering_checkpoint(signed);
             let opened = governing.open_shared(store.clone(), ann.clock.clone());
-            async { opened.await.unwrap().damage().map(|damage| damage.sequence) }
+            Box::pin(async { opened.await.unwrap().damage().map(|damage| damage.sequence) })
         };
         assert_eq!(open(&ann.store, &shown).await, None);
         assert_eq!(open(&cut.store, &shown).await, Some(3));
@@ -491,7 +491,9 @@ async fn planted(side: &Side, event: Event) -> (bool, bool) {
     let hash: Digest = chain(log, sequence, last.hash, &payload);
     let frame = Frame::new(sequence, hash, payload.as_slice().into());
     let mut verifier = Verifier::new(key(side.nth).public_key());
-    frames.iter().for_each(|frame| verifier.check(frame).unwrap());
+    for frame in &frames {
+        verifier.check(frame).unwrap();
+    }
     let stranger = verifier.check(&frame).is_ok();
     let batch = Batch::from_iter([frame]);
     copy.store.append(log, Head::after(last), batch, Durability::Durable).await.unwrap();

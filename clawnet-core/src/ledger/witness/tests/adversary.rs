@@ -130,7 +130,7 @@ fn check_every_bit(proof: &Misbehaviour) {
         text[bit / 8] ^= 1 << (bit % 8);
         if let Ok(read) = serde_json::from_slice::<Misbehaviour>(&text) {
             match read.verify() {
-                Ok(offence) if (read.owner(), Ok(offence.clone())) == said => same += 1,
+                Ok(offence) if (read.owner(), Ok(offence)) == said => same += 1,
                 Ok(offence) => panic!("{offence:?} by {}", read.owner()),
                 Err(_) => other += 1,
             }

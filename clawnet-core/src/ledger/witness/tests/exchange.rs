@@ -10,6 +10,10 @@ impl Dice {
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }
+
+    fn pick<T>(&mut self, from: &[T]) -> usize {
+        usize::try_from(self.roll(from.len() as u64)).unwrap()
+    }
 }
 
 /// What is under way: who it is for, the head, and a proof if one was asked for.
@@ -85,11 +89,11 @@ fn no_honest_ledger_is_ever_accused_whatever_becomes_of_the_messages() {
                         under_way.push((1 - from, shown, None));
                     }
                     7 if !under_way.is_empty() => {
-                        let nth = dice.roll(under_way.len() as u64) as usize;
+                        let nth = dice.pick(&under_way);
                         drop(under_way.swap_remove(nth));
                     }
                     _ if !under_way.is_empty() => {
-                        let nth = dice.roll(under_way.len() as u64) as usize;
+                        let nth = dice.pick(&under_way);
                         let again = dice.roll(3) == 0;
                         let message =
                             if again { under_way[nth].clone() } else { under_way.swap_remove(nth) };
@@ -146,17 +150,15 @@ fn whoever_runs_two_copies_is_exposed_by_the_first_who_sees_both() {
             first.clock.set(late);
             second.clock.set(late.after(Duration::from_secs(1)));
             let shown = first.present().await;
-            let seen = match witness.asks(first, &shown).await.unwrap() {
-                already @ Witnessed { seen: Seen::Misbehaved(_), .. } => already,
-                _ => {
-                    let shown = second.present().await;
-                    witness.asks(second, &shown).await.unwrap()
-                }
-            };
+            let mut seen = witness.asks(first, &shown).await.unwrap();
+            if !matches!(seen.seen, Seen::Misbehaved(_)) {
+                let shown = second.present().await;
+                seen = witness.asks(second, &shown).await.unwrap();
+            }
             match judged(&bob, &convicted(Ok(seen))) {
                 Offence::Fork { .. } => forks += 1,
                 Offence::Rollback { .. } => rollbacks += 1,
-                other => panic!("{other:?}"),
+                other @ Offence::Acts { .. } => panic!("{other:?}"),
             }
             assert_eq!(witness.recorded().await.1, 1);
             witness.check().await;
