@@ -253,7 +253,12 @@ fn within_one_second_nothing_is_proven() {
         let ann = Side::open(1).await;
         let bob = credential(2, vec![certify(2, (2, 1), 102)]);
         let shown = |about| made(bob.clone(), 102, about);
-        drop(ann.sees(&shown((9, 1, 70))).await.unwrap());
+        let noted = shown((9, 1, 70)).checkpoint;
+        let noted = noted.cosign(&key(7), "w", Timestamp::default()).unwrap();
+        drop(ann.sees(&Presented::new(noted, bob.clone())).await.unwrap());
+        let recorded = ann.owner.records(1, usize::MAX).await.unwrap().pop().unwrap().event;
+        let alone = shown((9, 1, 70)).checkpoint;
+        assert!(matches!(recorded, Event::Witnessed { checkpoint, .. } if checkpoint == alone));
         assert_eq!(ann.sees(&shown((8, 2, 70))).await.unwrap().seen, Seen::Older);
         assert_eq!(ann.sees(&shown((8, 2, 69))).await.unwrap().seen, Seen::Older);
         let early = ann.sees(&shown((10, 2, 70))).await;
@@ -310,6 +315,8 @@ fn a_key_that_was_replaced_speaks_no_more_to_who_knows() {
         check(vec![certify(3, (3, 3), 103), moved()], false);
         check(vec![certify(3, (3, 9), 104)], false);
         check(vec![rekey(3, (3, 5), 34), certify(3, (34, 6), 104)], false);
+        let other = credential(4, vec![certify(4, (4, 2), 103), rekey(4, (4, 5), 33)]);
+        assert!(!other.continues(&known));
         ann.check().await;
     });
 }
@@ -324,8 +331,14 @@ fn two_acts_of_one_number_are_proof_enough() {
         let proof = convicted(ann.sees(&second).await);
         assert_eq!(proof.verify(), Ok(Offence::Acts { number: 4 }));
         let other = made(credential(2, vec![certify(2, (2, 5), 103)]), 103, (10, 1, 71));
-        let none = Misbehaviour::new(first, other, None);
+        let none = Misbehaviour::new(first.clone(), other, None);
         assert_eq!(none.verify(), Err(HeadError::NoOffence));
+        // Nor are two ledgers one.
+        for about in [(9, 2, 70), (8, 1, 71)] {
+            let foreign = made(credential(3, vec![certify(3, (3, 4), 103)]), 103, about);
+            let none = Misbehaviour::new(first.clone(), foreign, None);
+            assert_eq!(none.verify(), Err(HeadError::Foreign));
+        }
         ann.check().await;
     });
 }
@@ -431,13 +444,17 @@ fn a_remembered_checkpoint_finds_an_older_or_another_copy() {
         let open = |store: &Arc<MemoryStore>, signed: &SignedCheckpoint| {
             let governing = Kernel::governing(key(1).public_key()).remembering_checkpoint(signed);
             let opened = governing.open_shared(store.clone(), ann.clock.clone());
-            Box::pin(async { opened.await.unwrap().damage().map(|damage| damage.sequence) })
+            Box::pin(async { opened.await.unwrap().damage().cloned() })
         };
-        assert_eq!(open(&ann.store, &shown).await, None);
-        assert_eq!(open(&cut.store, &shown).await, Some(3));
-        assert_eq!(open(&fork.store, &shown).await, Some(shown.checkpoint().size));
-        assert_eq!(open(&Arc::default(), &shown).await, Some(1));
-        assert!(open(&ann.store, &foreign).await.is_some());
+        let check = async |store: &Arc<MemoryStore>, expect| {
+            assert_eq!(open(store, &shown).await.map(|damage| damage.sequence), expect);
+        };
+        check(&ann.store, None).await;
+        check(&cut.store, Some(3)).await;
+        check(&fork.store, Some(shown.checkpoint().size)).await;
+        check(&Arc::default(), Some(1)).await;
+        let damage = open(&ann.store, &foreign).await.unwrap();
+        assert!(damage.what.ends_with("is of another ledger"), "{damage}");
     });
 }
 
@@ -523,6 +540,15 @@ fn what_was_never_shown_is_not_believed_at_replay_either() {
         check(event(other.clone(), true), (false, false)).await;
         let mixed = Presented::new(shown((10, 2, 71)).checkpoint, other.credential.clone());
         check(event(mixed, false), (false, false)).await;
+        // Somebody else's credential for their own key says nothing of this ledger; nor does one
+        // that the owner never signed.
+        let said = shown((10, 2, 71)).checkpoint.checkpoint().clone();
+        let signed = SignedCheckpoint::sign(said.clone(), &key(103));
+        let signed = signed.cosign(&key(103), &said.origin, Timestamp::from_millis(71_000));
+        let posed = Presented::new(signed.unwrap(), other.credential.clone());
+        check(event(posed, false), (false, false)).await;
+        let forged = credential(2, vec![certify(2, (9, 5), 103)]);
+        check(event(made(forged, 103, (10, 2, 71)), false), (false, false)).await;
         check(event(shown((9, 1, 71)), true), (true, false)).await;
         check(event(shown((10, 2, 69)), true), (true, false)).await;
         let outdated = made(credential(2, vec![certify(2, (2, 3), 102)]), 102, (10, 2, 71));
