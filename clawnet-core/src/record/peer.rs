@@ -2,7 +2,8 @@
 //!
 //! Everything here is checked with an owner's identifier and nothing else: no clock, no store, no
 //! other ledger. What it proves it proves of *keys*: whoever holds one that the owner certified
-//! speaks for the ledger, even after another took its place. So retired secrets are to be erased.
+//! speaks for the ledger, even after another took its place. So retired secrets are to be erased,
+//! and a ledger that is restored from an older copy and goes on convicts itself.
 use serde::{Deserialize, Serialize};
 
 use super::{Act, SignedAct, key_statement};

@@ -315,8 +315,8 @@ fn a_key_that_was_replaced_speaks_no_more_to_who_knows() {
         check(vec![certify(3, (3, 3), 103), moved()], false);
         check(vec![certify(3, (3, 9), 104)], false);
         check(vec![rekey(3, (3, 5), 34), certify(3, (34, 6), 104)], false);
-        let other = credential(4, vec![certify(4, (4, 2), 103), rekey(4, (4, 5), 33)]);
-        assert!(!other.continues(&known));
+        let certified = |nth| credential(nth, vec![certify(nth, (nth, 2), 103)]);
+        assert!(certified(3).continues(&certified(3)) && !certified(4).continues(&certified(3)));
         ann.check().await;
     });
 }
@@ -497,13 +497,13 @@ fn so_many_counterparts_are_remembered_and_no_more() {
     });
 }
 
-/// Appends what somebody with the disk makes up, as the kernel's own.
-async fn planted(side: &Side, event: Event) -> (bool, bool) {
+/// Appends what somebody with the disk makes up, as this actor's own.
+async fn planted(side: &Side, (actor, event): (Actor, Event)) -> (bool, bool) {
     let copy = side.copy(usize::MAX).await;
     let frames = copy.frames().await;
     let (log, last) = (copy.kernel.owner_id(), frames.last().unwrap());
     let mut payload = Vec::new();
-    encode(&mut payload, crate::Clock::now(&copy.clock), Actor::Kernel, &event).unwrap();
+    encode(&mut payload, crate::Clock::now(&copy.clock), actor, &event).unwrap();
     let sequence = last.sequence + 1;
     let hash: Digest = chain(log, sequence, last.hash, &payload);
     let frame = Frame::new(sequence, hash, payload.as_slice().into());
@@ -531,8 +531,12 @@ fn what_was_never_shown_is_not_believed_at_replay_either() {
         };
         drop(ann.sees(&shown((9, 1, 70))).await.unwrap());
         // What the stranger says, who keeps no heads, and what opening the ledger says.
-        let check = async |event: Event, expect| assert_eq!(planted(&ann, event).await, expect);
+        let check = async |event: Event, expect| {
+            assert_eq!(planted(&ann, (Actor::Kernel, event)).await, expect);
+        };
         check(event(shown((10, 2, 71)), true), (true, true)).await;
+        let by_owner = (Actor::Owner, event(shown((10, 2, 71)), true));
+        assert_eq!(planted(&ann, by_owner).await, (false, false));
         check(event(made(bob(), 103, (10, 2, 71)), true), (false, false)).await;
         check(event(made(credential(2, vec![]), 102, (10, 2, 71)), false), (false, false)).await;
         let other = made(credential(3, vec![certify(3, (3, 4), 103)]), 103, (10, 2, 71));
@@ -542,7 +546,7 @@ fn what_was_never_shown_is_not_believed_at_replay_either() {
         check(event(mixed, false), (false, false)).await;
         // Somebody else's credential for their own key says nothing of this ledger; nor does one
         // that the owner never signed.
-        let said = shown((10, 2, 71)).checkpoint.checkpoint().clone();
+        let said = Checkpoint::of(key(5).public_key().owner(), 10, TreeHash::EMPTY);
         let signed = SignedCheckpoint::sign(said.clone(), &key(103));
         let signed = signed.cosign(&key(103), &said.origin, Timestamp::from_millis(71_000));
         let posed = Presented::new(signed.unwrap(), other.credential.clone());
