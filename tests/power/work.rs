@@ -344,7 +344,7 @@ impl<'a> Life<'a> {
             }
             let said = self.driver.drive(desk.owner().identity("late"));
             assert!(matches!(said, Err(OwnerError::Store(_))), "{said:?}");
-            let said = self.driver.drive(desk.kernel.checkpoint());
+            let said = self.driver.drive(desk.kernel.snapshot());
             assert!(said.is_err(), "{said:?}");
             let store = &self.house.store;
             let said = self.driver.drive(store.keep_body(owner_id(owner), b"late"));

@@ -62,7 +62,7 @@ async fn live() -> Result<()> {
             said => told(number, &said),
         };
         say(&told)?;
-        if number % 8 == 7 && kernel.checkpoint().await.is_err() {
+        if number % 8 == 7 && kernel.snapshot().await.is_err() {
             say(&format!("ledger {number}"))?;
         }
     }
