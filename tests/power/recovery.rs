@@ -231,7 +231,7 @@ fn closed(frame: &Frame) -> Option<u64> {
     let record = AuditRecord::from_frame(frame).unwrap();
     match record.event {
         Event::Outcome(Outcome { intent, result: OutcomeKind::Interrupted, .. }) => Some(intent),
-        Event::Recovered { .. } | Event::Checkpoint { .. } | Event::Opened { .. } => None,
+        Event::Recovered { .. } | Event::Snapshot { .. } | Event::Opened { .. } => None,
         other => panic!("recovery wrote {other:?}"),
     }
 }

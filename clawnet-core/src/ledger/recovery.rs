@@ -56,8 +56,8 @@ pub(crate) struct Opening {
     pub(crate) signed: Option<Checkpoint>,
 }
 
-/// How much is read from the store at once.
-const CHUNK_BYTES: usize = 4 << 20;
+/// How much is read from the store at once: little enough to stay in a processor's cache.
+const CHUNK_BYTES: usize = 256 << 10;
 
 impl Ledger {
     /// Opens the ledger of `opening.key`'s owner in `store`, or begins it.
