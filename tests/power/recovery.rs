@@ -151,7 +151,7 @@ impl Remains<'_> {
             assert_eq!(frames.next().as_ref().map(Head::after), Some(head), "{}", self.what);
             for more in frames {
                 let event = AuditRecord::from_frame(&more).unwrap().event;
-                assert!(matches!(event, Event::Checkpoint { .. }), "{}: {event:?}", self.what);
+                assert!(matches!(event, Event::Snapshot { .. }), "{}: {event:?}", self.what);
             }
         }
     }
