@@ -12,8 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::value::RawValue;
 
 use crate::{
-    digest::Digest,
-    id::{AgentId, IdentityId, TicketId},
+    digest::{Digest, OPERATION},
+    id::{AgentId, IdentityId, OwnerId, TicketId},
     operation::Demanded,
     rule::RuleId,
     time::Timestamp,
@@ -66,7 +66,7 @@ impl Version {
     /// The state described by these parts, such as size, time and content digest.
     #[must_use]
     pub fn of(parts: &[&[u8]]) -> Self {
-        Self(Some(crate::digest::OPERATION.digest(parts)))
+        Self(Some(OPERATION.digest(parts)))
     }
 }
 
@@ -176,6 +176,16 @@ impl Question {
         text
     }
 
+    /// Whether it asks about the operation it shows, and bears the name of its own place: `sequence`
+    /// of `owner`'s ledger.
+    pub(crate) fn is_what_it_says(&self, owner: OwnerId, sequence: u64) -> bool {
+        let content = self.content.as_ref().map_or(&[][..], |content| content.digest.as_bytes());
+        let operation = self.operation.as_str().as_bytes();
+        let parts = [self.kind.as_bytes(), self.mount.as_bytes(), operation, content];
+        OPERATION.digest(&parts) == self.digest
+            && TicketId::made_for(owner, sequence, self.digest) == self.ticket
+    }
+
     /// What a yes to this question states.
     pub(crate) fn approval(&self) -> Approval {
         Approval {
@@ -212,8 +222,12 @@ fn render_field(text: &mut String, name: &str, value: &serde_json::Value) {
     let name: String = name.chars().flat_map(char::escape_default).collect();
     // Printable text stays readable; controls and invisible marks are escaped. Quotes and
     // backslashes are escaped already, by JSON.
-    let shown: String = value.to_string().chars().map(visible).collect();
-    _ = writeln!(text, "  {name}: {shown}");
+    _ = writeln!(text, "  {name}: {}", shown(&value.to_string()));
+}
+
+/// Text of JSON, as people may see it: what hides in it is escaped.
+pub(crate) fn shown(json: &str) -> String {
+    json.chars().map(visible).collect()
 }
 
 fn visible(c: char) -> String {

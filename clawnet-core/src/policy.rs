@@ -24,6 +24,8 @@ mod peer;
 
 pub(crate) use peer::Peer;
 
+pub(crate) use check::may_cause;
+
 /// Everything the kernel knows about one owner.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct State {

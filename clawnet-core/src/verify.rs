@@ -27,12 +27,9 @@ use crate::{
 /// It does not judge again whether the kernel decided rightly: opening a ledger does.
 #[derive(Debug, Clone)]
 pub struct Verifier {
-    owner: OwnerId,
-    key: PublicKey,
-    kernel_key: Option<PublicKey>,
+    keys: Keys,
     /// The kernels' keys of those whose heads are in the ledger.
     peers: BTreeMap<OwnerId, PublicKey>,
-    acts: u64,
     checkpoints: u64,
     head: Head,
     at: u64,
@@ -45,11 +42,8 @@ impl Verifier {
     #[must_use]
     pub fn new(founder: PublicKey) -> Self {
         Self {
-            owner: founder.owner(),
-            key: founder,
-            kernel_key: None,
+            keys: Keys::of(founder),
             peers: BTreeMap::new(),
-            acts: 0,
             checkpoints: 0,
             head: Head::EMPTY,
             at: 0,
@@ -76,7 +70,7 @@ impl Verifier {
             records: self.head.sequence,
             head: self.head.hash,
             root: self.tree.root(),
-            acts: self.acts,
+            acts: self.keys.acts,
             checkpoints: self.checkpoints,
             damage: self.damage.clone(),
         }
@@ -90,11 +84,11 @@ impl Verifier {
     /// The kernel's key that is in force after what was checked.
     #[must_use]
     pub fn kernel_key(&self) -> Option<PublicKey> {
-        self.kernel_key
+        self.keys.kernel
     }
 
     fn check_next(&mut self, frame: &Frame) -> Result<(), String> {
-        follows(self.owner, self.head, frame)?;
+        follows(self.keys.owner, self.head, frame)?;
         let (at, name) = front_of(&frame.payload).ok_or("it does not begin like a record")?;
         if at < self.at {
             return Err("its time is before the record before it".into());
@@ -113,12 +107,12 @@ impl Verifier {
         let first = record.sequence == 1;
         match (&record.event, record.actor) {
             (Event::Opened { format, key }, Actor::Kernel) => {
-                check_opening((record.sequence, self.owner), *format, *key)
+                check_opening((record.sequence, self.keys.owner), *format, *key)
             }
             _ if first => Err(NO_OPENING.into()),
             (Event::Act(signed), Actor::Owner) => self.check_act(signed),
             (Event::Checkpoint(signed), Actor::Kernel) => {
-                check_checkpoint((self.owner, self.kernel_key), &self.tree, signed)?;
+                check_checkpoint((self.keys.owner, self.keys.kernel), &self.tree, signed)?;
                 self.checkpoints += 1;
                 Ok(())
             }
@@ -158,23 +152,47 @@ impl Verifier {
     }
 
     fn check_act(&mut self, signed: &SignedAct) -> Result<(), String> {
-        let number = self.acts.saturating_add(1);
+        let number = self.keys.acts.saturating_add(1);
         if signed.number != number {
             return Err(format!("act {} stands in the place of act {number}", signed.number));
         }
-        let statement = SignedAct::statement(self.owner, number, &signed.act);
-        let signature = &signed.signature;
+        self.keys.take(signed)
+    }
+}
+
+/// Whose word counts: the keys in force after some acts of the owner.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Keys {
+    pub(crate) owner: OwnerId,
+    key: PublicKey,
+    /// What the kernel signs with, if the owner certified anything.
+    pub(crate) kernel: Option<PublicKey>,
+    /// The number of the last act.
+    pub(crate) acts: u64,
+}
+
+impl Keys {
+    /// Before the first act.
+    pub(crate) fn of(founder: PublicKey) -> Self {
+        Self { owner: founder.owner(), key: founder, kernel: None, acts: 0 }
+    }
+
+    /// Checks that the owner signed this at its number, and goes on from it. Which number may be
+    /// next is the caller's to say.
+    pub(crate) fn take(&mut self, signed: &SignedAct) -> Result<(), String> {
+        let SignedAct { act, number, signature } = signed;
+        let statement = SignedAct::statement(self.owner, *number, act);
         self.key.verify(&statement, signature).map_err(|_| "its signature is not the owner's")?;
-        match &signed.act {
-            Act::Certify { key } => self.kernel_key = Some(*key),
+        match act {
+            Act::Certify { key } => self.kernel = Some(*key),
             Act::Rekey { key, proof } => {
-                let agreed = key.verify(&key_statement(self.owner, number, *key), proof);
+                let agreed = key.verify(&key_statement(self.owner, *number, *key), proof);
                 agreed.map_err(|_| "the new key did not agree")?;
                 self.key = *key;
             }
             _ => {}
         }
-        self.acts = number;
+        self.acts = *number;
         Ok(())
     }
 }

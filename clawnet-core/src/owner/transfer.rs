@@ -3,7 +3,9 @@ use std::io::Write;
 
 use super::Owner;
 use crate::{
+    bundle::{Bundle, BundleError, gather},
     ledger::Progress,
+    note::SignedCheckpoint,
     transfer::{Export, ExportError, Transferred, export},
 };
 
@@ -24,5 +26,15 @@ impl Owner {
         mut progress: impl FnMut(Progress) + Send,
     ) -> Result<Transferred, ExportError> {
         export(&self.ledger, out, how, &mut progress).await
+    }
+
+    /// Proves record `sequence`, and what it rests on, to whoever knows the key this ledger began
+    /// with: see [`Bundle`] for what that is and what it discloses.
+    pub async fn bundle(
+        &self,
+        sequence: u64,
+        checkpoint: &SignedCheckpoint,
+    ) -> Result<Bundle, BundleError> {
+        gather(&self.ledger, sequence, checkpoint).await
     }
 }

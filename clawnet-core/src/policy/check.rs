@@ -190,7 +190,7 @@ impl State {
 }
 
 /// Whether such an actor causes such events at all.
-fn may_cause(actor: Actor, event: &Event) -> bool {
+pub(crate) fn may_cause(actor: Actor, event: &Event) -> bool {
     match event {
         Event::Act(_) => actor == Actor::Owner,
         Event::Asked(_) | Event::Delegated { .. } | Event::Denied(_) | Event::Intent(_) => {

@@ -1,0 +1,244 @@
+//! Gathering what a record rests on.
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::value::RawValue;
+
+use super::{Bundle, BundleError, FORMAT, RECORDS_MAX, Shown, Unproven, case::answered};
+use crate::{
+    approval::Question,
+    digest::Digest,
+    id::{AgentId, GrantId, IdentityId, TicketId},
+    ledger::{Ledger, ProofError},
+    note::SignedCheckpoint,
+    record::{Act, Actor, AuditRecord, Event, SignedAct},
+    store::{Frame, StoreError},
+};
+
+/// The bundle of record `subject` under `checkpoint`, checked as its reader will.
+pub(crate) async fn gather(
+    ledger: &Ledger,
+    subject: u64,
+    checkpoint: &SignedCheckpoint,
+) -> Result<Bundle, BundleError> {
+    let size = checkpoint.checkpoint().size;
+    // Also sees to it that the checkpoint is of this ledger.
+    ledger.prove(subject, checkpoint).await?;
+    let mut gathering = Gathering { ledger, size, records: BTreeMap::new() };
+    gathering.deed(subject).await?;
+    gathering.keys().await?;
+    let mut records = Vec::new();
+    for (sequence, frame) in gathering.records {
+        let proof = ledger.prove(sequence, checkpoint).await?;
+        let text = String::from_utf8(frame.payload.into_vec()).ok();
+        let record = text.and_then(|text| RawValue::from_string(text).ok());
+        let unreadable = || Unproven::Record { sequence, what: "it is no JSON".into() };
+        records.push(Shown {
+            path: proof.path().to_vec(),
+            previous: previous(ledger, sequence).await?,
+            record: record.ok_or_else(unreadable)?,
+            sequence,
+        });
+    }
+    let key = ledger.peek().state.founder;
+    let checkpoint = checkpoint.clone();
+    let bundle = Bundle { checkpoint, format: FORMAT, key, records, subject };
+    bundle.check(key)?;
+    if bundle.to_string().len() > Bundle::SIZE_BYTES_MAX {
+        return Err(BundleError::TooLarge);
+    }
+    Ok(bundle)
+}
+
+/// The chain hash of the record before `sequence`.
+async fn previous(ledger: &Ledger, sequence: u64) -> Result<Digest, StoreError> {
+    match sequence.checked_sub(1) {
+        None | Some(0) => Ok(Digest::ZERO),
+        Some(before) => read(ledger, before).await.map(|frame| frame.hash),
+    }
+}
+
+async fn read(ledger: &Ledger, sequence: u64) -> Result<Frame, StoreError> {
+    let frames = ledger.store.read(ledger.owner, sequence, 1).await?;
+    let gone = || damaged(sequence, "it is not there".into());
+    frames.into_iter().next().ok_or_else(gone)
+}
+
+fn damaged(sequence: u64, what: String) -> StoreError {
+    StoreError::Damaged { position: format!("record {sequence}"), what }
+}
+
+fn record_of(frame: &Frame) -> Result<AuditRecord, StoreError> {
+    AuditRecord::from_frame(frame).map_err(|error| damaged(error.sequence, error.what))
+}
+
+/// What a record may rest on, or be answered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Sought {
+    Record(u64),
+    Question(TicketId),
+    Answer(TicketId),
+    Spending(TicketId),
+    Outcome(u64),
+    Grant(GrantId),
+    Binding(AgentId),
+    Identity(IdentityId),
+}
+
+impl Sought {
+    /// Whether `record` is it.
+    fn is(self, record: &AuditRecord) -> bool {
+        match (self, &record.event) {
+            (Self::Record(sequence), _) => record.sequence == sequence,
+            (Self::Question(ticket), Event::Asked(question)) => question.ticket == ticket,
+            (Self::Spending(ticket), Event::Intent(intent)) => intent.approval == Some(ticket),
+            (Self::Outcome(intent), Event::Outcome(outcome)) => outcome.intent == intent,
+            (Self::Answer(ticket), Event::Act(signed)) => answered(&signed.act) == Some(ticket),
+            (_, Event::Act(SignedAct { act, .. })) => match (self, act) {
+                (Self::Grant(sought), Act::Grant { grant, .. }) => *grant == sought,
+                (Self::Binding(sought), Act::Bind { agent, .. }) => *agent == sought,
+                (Self::Identity(sought), Act::Identity { identity, .. }) => *identity == sought,
+                _ => false,
+            },
+            (Self::Grant(sought), Event::Delegated { grant, .. }) => *grant == sought,
+            (Self::Identity(sought), Event::Delegated { identity, .. }) => *identity == sought,
+            _ => false,
+        }
+    }
+}
+
+/// Records of one ledger that were found so far.
+struct Gathering<'l> {
+    ledger: &'l Ledger,
+    /// How many the checkpoint covers.
+    size: u64,
+    records: BTreeMap<u64, Frame>,
+}
+
+impl Gathering<'_> {
+    /// Record `subject`, the deed it belongs to, and what that rests on.
+    async fn deed(&mut self, subject: u64) -> Result<(), BundleError> {
+        let mut asked = BTreeSet::new();
+        let mut open = vec![Sought::Record(subject)];
+        while !open.is_empty() {
+            asked.extend(open.iter().copied());
+            let found = find(self.ledger, &open, self.size).await?;
+            let mut next = BTreeSet::new();
+            for frame in found {
+                next.extend(self.needs(subject, &record_of(&frame)?));
+                self.records.insert(frame.sequence, frame);
+            }
+            if self.records.len() > RECORDS_MAX {
+                return Err(BundleError::TooLarge);
+            }
+            open = next.difference(&asked).copied().collect();
+        }
+        Ok(())
+    }
+
+    /// What a record of a deed rests on, and what may have come of it.
+    fn needs(&self, subject: u64, record: &AuditRecord) -> Vec<Sought> {
+        let mut needs = Vec::new();
+        let rules = match &record.event {
+            Event::Intent(intent) => {
+                needs.push(Sought::Outcome(record.sequence));
+                needs.extend(intent.approval.map(Sought::Question));
+                needs.extend(intent.approval.map(Sought::Answer));
+                &*intent.rules
+            }
+            Event::Asked(Question { ticket, rules, .. }) => {
+                needs.extend([Sought::Answer(*ticket), Sought::Spending(*ticket)]);
+                rules
+            }
+            Event::Outcome(outcome) => {
+                needs.push(Sought::Record(outcome.intent));
+                &[]
+            }
+            Event::Recalled { intent, .. } => {
+                needs.push(Sought::Record(*intent));
+                &[]
+            }
+            Event::Act(signed) if record.sequence == subject => {
+                needs.extend(answered(&signed.act).map(Sought::Question));
+                &[]
+            }
+            _ if record.sequence == subject => &[],
+            // What others rest on need not be proven to have a right to be there.
+            _ => return needs,
+        };
+        needs.extend(rules.iter().map(|rule| Sought::Grant(rule.grant)));
+        if let Actor::Agent { agent, identity } = record.actor {
+            needs.push(Sought::Binding(agent));
+            let inner = self.ledger.peek();
+            needs.extend(inner.state.chain(identity).into_iter().map(Sought::Identity));
+        }
+        needs
+    }
+
+    /// What leads from the founding key to the one the checkpoint is signed with.
+    async fn keys(&mut self) -> Result<(), BundleError> {
+        let mut certificate = None;
+        let mut next = 1;
+        while next <= self.size {
+            let frames = self.ledger.store.read(self.ledger.owner, next, CHUNK_BYTES).await?;
+            if frames.is_empty() {
+                return Err(damaged(next, "it is not there".into()).into());
+            }
+            for frame in frames {
+                next = frame.sequence.saturating_add(1);
+                if frame.sequence > self.size || !frame.payload.starts_with(BY_OWNER) {
+                    continue;
+                }
+                match record_of(&frame)?.event {
+                    Event::Act(SignedAct { act: Act::Rekey { .. }, .. }) => {
+                        self.records.insert(frame.sequence, frame);
+                    }
+                    Event::Act(SignedAct { act: Act::Certify { .. }, .. }) => {
+                        certificate = Some(frame);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        self.records.extend(certificate.map(|frame| (frame.sequence, frame)));
+        Ok(())
+    }
+}
+
+/// The first record that is each of `sought`, as far as there is one among the first `size`.
+async fn find(ledger: &Ledger, sought: &[Sought], size: u64) -> Result<Vec<Frame>, ProofError> {
+    let mut found = Vec::new();
+    let mut open: BTreeSet<Sought> = sought.iter().copied().collect();
+    for one in sought {
+        if let Sought::Record(sequence) = one {
+            open.remove(one);
+            if (1..=size).contains(sequence) {
+                found.push(read(ledger, *sequence).await?);
+            }
+        }
+    }
+    let mut next = 1;
+    while next <= size && !open.is_empty() {
+        let frames = ledger.store.read(ledger.owner, next, CHUNK_BYTES).await?;
+        if frames.is_empty() {
+            return Err(damaged(next, "it is not there".into()).into());
+        }
+        for frame in frames {
+            next = frame.sequence.saturating_add(1);
+            if frame.sequence > size {
+                break;
+            }
+            let record = record_of(&frame)?;
+            let before = open.len();
+            open.retain(|one| !one.is(&record));
+            if open.len() < before {
+                found.push(frame);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// How much is read from the store at once.
+const CHUNK_BYTES: usize = 1 << 20;
+/// How the payload of an act begins.
+const BY_OWNER: &[u8] = br#"{"actor":"owner""#;
