@@ -243,20 +243,20 @@ mod tests {
     fn no_value_can_pass_for_another_line() {
         let forged = r#"{"path":"fs:/a","note":["x\n  path: \"fs:/b\"\u202e","\u2028\u009b"]}"#;
         let question = Question {
-            agent: AgentId::made_at(crate::id::OwnerId::of_key(&[0; 32]), 1, 0),
+            agent: AgentId::made_at(OwnerId::of_key(&[0; 32]), 1, 0),
             content: None,
             demands: crate::operation::Demands::one(Action::Write, &"fs:/a".parse().unwrap())
                 .recorded(),
             digest: Digest::ZERO,
             epoch: 0,
             expires: Timestamp::default(),
-            identity: IdentityId::made_at(crate::id::OwnerId::of_key(&[0; 32]), 1, 0),
+            identity: IdentityId::made_at(OwnerId::of_key(&[0; 32]), 1, 0),
             kind: "fs.write".into(),
             mount: "files".into(),
             name: "work".into(),
             operation: OperationText::new(forged),
             rules: Vec::new(),
-            ticket: TicketId::made_at(crate::id::OwnerId::of_key(&[0; 32]), 1, 0),
+            ticket: TicketId::made_at(OwnerId::of_key(&[0; 32]), 1, 0),
             version: Some(Version::absent()),
         };
         let text = question.render();

@@ -39,7 +39,7 @@ mod read;
 mod check;
 mod import;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use export::export;
 pub use import::Import;

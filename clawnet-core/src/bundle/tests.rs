@@ -1,1 +1,478 @@
+//! Bundles of a ledger with everything in it; what is taken out of them, and what is exchanged.
+use std::sync::Arc;
 
+use futures::executor::block_on;
+
+use super::{
+    case::{Case, Records},
+    *,
+};
+use crate::{
+    Act, Action, Actor, AuditRecord, Event, Grant, IdentityId, Kernel, Limits, ManualClock,
+    MemoryStore, OutcomeKind, Owner, Refusal, Region, Resource, SignedAct, Signer as _, Store,
+    Timestamp,
+    transfer::tests::{Nothing, Write, founder, key},
+};
+
+/// A ledger in which agents of an identity beneath another asked, were told yes and no, and acted;
+/// in which both keys changed; and what it was signed under early and late.
+struct Story {
+    kernel: Kernel,
+    owner: Owner,
+    records: Records,
+    early: SignedCheckpoint,
+    late: SignedCheckpoint,
+}
+
+/// What nothing of is in the bundle of anything else.
+const APART: &str = "nobody-elses-business";
+
+impl Story {
+    fn new() -> Self {
+        block_on(Self::tell(Arc::new(MemoryStore::new())))
+    }
+
+    async fn tell(store: Arc<dyn Store>) -> Self {
+        let clock = ManualClock::at(Timestamp::from_millis(1_700_000_000_000));
+        let governing = Kernel::governing(founder()).limits(Limits::default());
+        let kernel = governing.open_shared(store, clock.clone()).await.unwrap();
+        let mut owner = kernel.owner(key(1)).await.unwrap();
+        owner.certify(key(2).public_key()).await.unwrap();
+        kernel.sign_with(key(2));
+        let region = |text: &str| Region::subtree(text).unwrap();
+        let work = owner.identity("work").await.unwrap();
+        let apart = owner.identity(APART).await.unwrap();
+        let rules = Grant::new()
+            .ask(Action::Write, region("fs:/a"))
+            .allow(Action::Write, region("fs:/b"))
+            .allow(Action::Delegate, region(&format!("identity:{work}")));
+        owner.grant(work, rules).await.unwrap();
+        owner.grant(apart, Grant::new().allow(Action::Write, region("fs:/x"))).await.unwrap();
+        let agent = owner.bind(work, "assistant", "claude-code").await.unwrap();
+        let other = owner.attempt(apart, APART, "codex").await.unwrap();
+        let mount = kernel.mount("files", Nothing);
+        agent.submit(&mount, &Write::new("fs:/b/1", b"allowed")).await.unwrap();
+        let early = kernel.checkpoint().await.unwrap();
+        owner.rekey(key(3)).await.unwrap();
+        owner.certify(key(4).public_key()).await.unwrap();
+        kernel.sign_with(key(4));
+        let ask = async |agent: &crate::Agent, path: &str| match agent
+            .submit(&mount, &Write::new(path, b"asked about"))
+            .await
+        {
+            Err(Refusal::Escalated(ticket)) => ticket.id,
+            other => panic!("{other:?}"),
+        };
+        for path in ["fs:/a/yes", "fs:/a/too"] {
+            let ticket = ask(&agent, path).await;
+            clock.advance(std::time::Duration::from_secs(5));
+            owner.approve(ticket).await.unwrap();
+            agent.submit(&mount, &Write::new(path, b"asked about")).await.unwrap();
+        }
+        owner.reject(ask(&agent, "fs:/a/no").await).await.unwrap();
+        other.submit(&mount, &Write::new("fs:/x/1", APART.as_bytes())).await.unwrap();
+        other.submit(&mount, &Write::new("fs:/b/1", APART.as_bytes())).await.unwrap_err();
+        let handed = Grant::new().allow(Action::Write, region("fs:/b/c"));
+        let below = agent.delegate("below", handed).await.unwrap();
+        let deep = owner.attempt(below, "q3", "openclaw").await.unwrap();
+        deep.submit(&mount, &Write::new("fs:/b/c/1", b"deep")).await.unwrap();
+        ask(&agent, "fs:/a/waits").await;
+        let approved = ask(&agent, "fs:/a/unspent").await;
+        owner.approve(approved).await.unwrap();
+        let late = kernel.checkpoint().await.unwrap();
+        owner.rekey(key(5)).await.unwrap();
+        owner.certify(key(6).public_key()).await.unwrap();
+        owner.identity("after").await.unwrap();
+        let records = owner.records(1, usize::MAX).await.unwrap();
+        let records = records.into_iter().map(|record| (record.sequence, record)).collect();
+        Self { kernel, owner, records, early, late }
+    }
+
+    fn bundle(&self, sequence: u64) -> Bundle {
+        block_on(self.owner.bundle(sequence, &self.late)).unwrap()
+    }
+
+    /// The first record of which this is so.
+    fn find(&self, is: impl Fn(&Event) -> bool) -> u64 {
+        let found = self.records.values().find(|record| is(&record.event));
+        found.unwrap().sequence
+    }
+
+    /// The intent that spends the first approval.
+    fn approved(&self) -> u64 {
+        self.find(|event| matches!(event, Event::Intent(intent) if intent.approval.is_some()))
+    }
+
+    /// The intent of the identity beneath another.
+    fn deep(&self) -> u64 {
+        self.records
+            .values()
+            .rev()
+            .find(|one| matches!(one.event, Event::Intent(_)))
+            .unwrap()
+            .sequence
+    }
+}
+
+fn parsed(text: &str) -> Result<Proven, String> {
+    let bundle: Bundle = text.parse().map_err(|error: NotABundle| error.to_string())?;
+    bundle.check(founder()).map_err(|error| error.to_string())
+}
+
+#[test]
+fn every_record_has_a_bundle_that_says_what_it_is() {
+    let story = Story::new();
+    for checkpoint in [&story.early, &story.late] {
+        let size = checkpoint.checkpoint().size;
+        for sequence in 1..=size {
+            let bundle = block_on(story.owner.bundle(sequence, checkpoint)).unwrap();
+            let text = bundle.to_string();
+            let proven = parsed(&text).unwrap();
+            assert_eq!(proven.subject, story.records[&sequence]);
+            assert_eq!(parsed(&format!("{text}\n")).unwrap(), proven);
+            assert_eq!((proven.checkpoint.size, proven.owner), (size, founder().owner()));
+        }
+        let outside = block_on(story.owner.bundle(size + 1, checkpoint));
+        assert!(matches!(outside, Err(BundleError::Proof(ProofError::Outside { .. }))));
+    }
+    let early = block_on(story.owner.bundle(1, &story.early)).unwrap();
+    assert_eq!(early.check(founder()).unwrap().kernel_key, key(2).public_key());
+    assert_eq!(story.bundle(1).check(founder()).unwrap().kernel_key, key(4).public_key());
+}
+
+#[test]
+fn it_is_said_in_words() {
+    let story = Story::new();
+    let sequence = story.approved();
+    let proven = story.bundle(sequence).check(founder()).unwrap();
+    let text = proven.to_string();
+    let words: Vec<&str> = text.lines().map(|line| line.get(2..10).unwrap().trim()).collect();
+    let expect =
+        ["cord 17", "who", "what", "when", "grant", "asked", "approved", "outcome", "under"];
+    assert_eq!(words[1..], expect[1..], "{text}");
+    for part in [
+        "`assistant` in claude-code (agt_",
+        "for `work` (idn_",
+        r#"test.write at `files`: {"content":""#,
+        "ask write on fs:/a and below, grt_",
+        "by the owner, 2023-11-14T22:13:20.000Z, record 5",
+        "2023-11-14T22:13:25.000Z, record ",
+        "signed by the owner",
+        &format!("did {sequence}"),
+    ] {
+        assert!(text.contains(part), "`{part}` in\n{text}");
+    }
+    let whole = (&proven.question, &proven.answer, &proven.intent, &proven.outcome);
+    for (_, record) in [whole.0, whole.1, whole.2, whole.3].into_iter().flatten().enumerate() {
+        let seen_from = story.bundle(record.sequence).check(founder()).unwrap();
+        let same = Proven { subject: proven.subject.clone(), ..seen_from };
+        assert_eq!(same, proven, "the same deed, seen from record {}", record.sequence);
+    }
+    let deep = story.bundle(story.deep()).check(founder()).unwrap();
+    assert_eq!(deep.rules.len(), 2, "one rule of each grantor");
+    assert!(deep.rules.iter().any(|granted| matches!(granted.by, Grantor::Identity(_))));
+    assert_eq!(deep.who.unwrap().job.as_deref(), Some("q3"));
+}
+
+#[test]
+fn nothing_is_shown_that_is_not_needed() {
+    let story = Story::new();
+    for record in story.records.values().filter(|r| r.sequence <= story.late.checkpoint().size) {
+        let own = format!("{:?}", record.event).contains(APART)
+            || matches!(record.actor, Actor::Agent { .. }) && !is_of_work(&story, record);
+        if !own {
+            let text = story.bundle(record.sequence).to_string();
+            assert!(!text.contains(APART), "{record}: {text}");
+        }
+    }
+    let bundle = story.bundle(story.approved());
+    assert_eq!(bundle.records.len(), 9, "a deed of four, grant, binding, identity, two keys");
+}
+
+fn is_of_work(story: &Story, record: &AuditRecord) -> bool {
+    let Actor::Agent { identity, .. } = record.actor else { return false };
+    let names = story.owner.identities();
+    names.iter().any(|one| one.identity == identity && one.name != APART)
+}
+
+#[test]
+fn what_is_taken_out_is_missed() {
+    let story = Story::new();
+    for sequence in [story.approved(), story.deep()] {
+        let whole = story.bundle(sequence);
+        let mut missed = 0;
+        for nth in 0..whole.records.len() {
+            let mut less = whole.clone();
+            let gone = less.records.remove(nth);
+            match (less.check(founder()), &story.records[&gone.sequence].event) {
+                (Ok(proven), Event::Outcome(_)) => assert_eq!(proven.outcome, None),
+                (checked, event) => {
+                    assert!(checked.is_err(), "without {event}");
+                    missed += 1;
+                }
+            }
+        }
+        assert_eq!(missed, whole.records.len() - 1);
+    }
+}
+
+#[test]
+fn no_bit_of_a_bundle_can_be_flipped() {
+    let story = Story::new();
+    // Each of a small one; of a large one, one in each byte.
+    flip(&story, &story.bundle(1), 1);
+    flip(&story, &story.bundle(story.deep()), 9);
+}
+
+fn flip(story: &Story, bundle: &Bundle, step: usize) {
+    let proven = bundle.check(founder()).unwrap();
+    let text = bundle.to_string().into_bytes();
+    let mut others = 0;
+    for bit in (0..text.len() * 8).step_by(step) {
+        let mut flipped = text.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let Ok(flipped) = String::from_utf8(flipped) else { continue };
+        if let Ok(read) = parsed(&flipped) {
+            // It may be about another of its records, which is as true.
+            assert_ne!(read.subject, proven.subject, "bit {bit}");
+            assert_eq!(read.subject, story.records[&read.subject.sequence]);
+            others += 1;
+        }
+    }
+    assert!(others <= 8, "{others}");
+}
+
+#[test]
+fn a_bundle_of_somebody_else_or_of_another_time_is_refused() {
+    let story = Story::new();
+    let bundle = story.bundle(story.approved());
+    assert_eq!(bundle.check(key(9).public_key()), Err(Unproven::Foreign(founder())));
+    let mut other = bundle.clone();
+    other.key = key(9).public_key();
+    assert!(other.check(key(9).public_key()).is_err());
+    let mut other = bundle.clone();
+    other.format = 2;
+    assert_eq!(other.check(founder()), Err(Unproven::Format(2)));
+    let mut other = bundle.clone();
+    other.checkpoint = story.early.clone();
+    assert!(matches!(other.check(founder()), Err(Unproven::Outside { .. })));
+    let mut other = bundle.clone();
+    other.records.reverse();
+    assert!(other.check(founder()).is_err());
+    let mut other = bundle.clone();
+    other.subject += 1000;
+    assert!(matches!(other.check(founder()), Err(Unproven::Unfounded { .. })));
+    let mut other = bundle;
+    other.records = vec![other.records[0].clone(); RECORDS_MAX + 1];
+    assert_eq!(other.check(founder()), Err(Unproven::TooMany));
+    let note = story.late.to_string();
+    let forged = SignedCheckpoint::sign(story.late.checkpoint().clone(), &key(9));
+    assert_ne!(forged.to_string(), note);
+    let mut other = story.bundle(1);
+    other.checkpoint = forged;
+    assert_eq!(other.check(founder()), Err(Unproven::Checkpoint(NoteError::Unsigned)));
+}
+
+#[test]
+fn a_ledger_whose_kernel_was_never_certified_proves_nothing() {
+    let story = Story::new();
+    let mut bundle = story.bundle(1);
+    let certify = |shown: &Shown| !shown.record.get().contains("certify");
+    bundle.records.retain(certify);
+    assert_eq!(bundle.check(founder()), Err(Unproven::Uncertified));
+    let damage = story.kernel.damage();
+    assert_eq!(damage, None);
+}
+
+#[test]
+fn hostile_text_is_refused() {
+    let story = Story::new();
+    let text = story.bundle(3).to_string();
+    let malformed = |text: &str| matches!(text.parse::<Bundle>(), Err(NotABundle::Malformed(_)));
+    parsed(&text).unwrap();
+    for bad in [
+        "",
+        "{}",
+        "null",
+        &text.replace("\"format\":1,", "\"format\":1,\"more\":1,"),
+        &text.replace("\"format\":1,", "\"format\": 1,"),
+        &text.replace("\"format\":1,", "\"format\":1.0,"),
+        &text.replace("\"format\":1,", "\"format\":1,\"format\":1,"),
+        &text.replace("\"path\":[", "\"path\":[ "),
+        &format!(" {text}"),
+        &format!("{text}\n\n"),
+        &"[".repeat(100_000),
+    ] {
+        assert!(malformed(bad), "{bad}");
+    }
+    let large = "x".repeat(Bundle::SIZE_BYTES_MAX + 1);
+    assert_eq!(large.parse::<Bundle>().unwrap_err(), NotABundle::TooLarge);
+    let spaced = text.replace("{\"actor\"", "{ \"actor\"");
+    assert!(parsed(&spaced).is_err());
+}
+
+/// The records, one of them changed; and what is proven of `subject` then.
+fn changed(
+    story: &Story,
+    (subject, which): (u64, u64),
+    change: impl Fn(&mut AuditRecord),
+) -> Result<(), Unproven> {
+    let mut records = story.records.clone();
+    change(records.get_mut(&which).unwrap());
+    Case { owner: founder().owner(), records: &records }.prove(subject).map(drop)
+}
+
+fn act(record: &mut AuditRecord) -> &mut Act {
+    let Event::Act(SignedAct { act, .. }) = &mut record.event else { panic!() };
+    act
+}
+
+#[test]
+fn records_that_do_not_bear_each_other_prove_nothing() {
+    let story = Story::new();
+    let intent = story.approved();
+    let proven = story.bundle(intent).check(founder()).unwrap();
+    let question = proven.question.unwrap().sequence;
+    let answer = proven.answer.unwrap().sequence;
+    let outcome = proven.outcome.unwrap().sequence;
+    let grant = proven.rules[0].sequence;
+    let who = proven.who.unwrap();
+    let other = story.owner.find_identity(APART).unwrap().identity;
+    let early = Timestamp::from_millis(1);
+    let late = Timestamp::from_millis(1_900_000_000_000);
+    let refused = |which, why: &str, change: &dyn Fn(&mut AuditRecord)| {
+        assert!(changed(&story, (intent, which), change).is_err(), "{why}");
+    };
+    assert_eq!(changed(&story, (intent, intent), |_| ()), Ok(()));
+
+    let asks = |change: &dyn Fn(&mut crate::Question)| {
+        refused(question, "question", &|record| match &mut record.event {
+            Event::Asked(question) => change(question),
+            _ => panic!(),
+        });
+    };
+    asks(&|question| question.digest = Digest::ZERO);
+    asks(&|question| question.kind = "other".into());
+    asks(&|question| question.mount = "other".into());
+    asks(&|question| question.content = None);
+    asks(&|question| question.operation = crate::OperationText::new("{}"));
+    asks(&|question| question.epoch += 1);
+    asks(&|question| question.identity = other);
+    asks(&|question| question.agent = crate::AgentId::made_at(founder().owner(), 1, 0));
+    asks(&|question| question.version = Some(crate::Version::absent()));
+    asks(&|question| question.expires = early);
+    asks(&|question| question.rules.clear());
+    refused(question, "asked later", &|record| record.sequence += 1);
+
+    let approves = |change: &dyn Fn(&mut crate::Approval)| {
+        refused(answer, "approval", &|record| match act(record) {
+            Act::Approve(approval) => change(approval),
+            _ => panic!(),
+        });
+    };
+    approves(&|approval| approval.digest = Digest::ZERO);
+    approves(&|approval| approval.epoch += 1);
+    approves(&|approval| approval.expires = late);
+    approves(&|approval| approval.identity = other);
+    approves(&|approval| approval.version = Some(crate::Version::absent()));
+    refused(answer, "approved too late", &|record| record.at = late);
+    refused(answer, "approved after the intent", &|record| record.sequence = outcome);
+    let ticket = match &story.records[&answer].event {
+        Event::Act(SignedAct { act: Act::Approve(approval), .. }) => approval.ticket,
+        _ => panic!(),
+    };
+    refused(answer, "a no", &|record| *act(record) = Act::Reject { ticket });
+
+    let intends = |change: &dyn Fn(&mut crate::Intent)| {
+        refused(intent, "intent", &|record| match &mut record.event {
+            Event::Intent(intent) => change(intent),
+            _ => panic!(),
+        });
+    };
+    intends(&|intent| intent.approval = None);
+    intends(&|intent| intent.operation = crate::OperationText::new("{}"));
+    intends(&|intent| intent.kind = "other".into());
+    intends(&|intent| intent.mount = "other".into());
+    intends(&|intent| intent.epoch += 1);
+    intends(&|intent| intent.version = Some(crate::Version::absent()));
+    intends(&|intent| intent.rules.clear());
+    intends(&|intent| intent.rules[0].index = 7);
+    let elsewhere: Resource = "fs:/a/elsewhere".parse().unwrap();
+    intends(&|intent| {
+        intent.demands = crate::Demands::one(Action::Write, &elsewhere).recorded();
+    });
+    refused(intent, "too late", &|record| record.at = late);
+    refused(intent, "another agent's", &|record| {
+        let agent = crate::AgentId::made_at(founder().owner(), 1, 0);
+        record.actor = Actor::Agent { agent, identity: who.identity };
+    });
+    refused(intent, "for another", &|record| {
+        record.actor = Actor::Agent { agent: who.agent, identity: other };
+    });
+
+    refused(outcome, "its outcome by another", &|record| {
+        let agent = crate::AgentId::made_at(founder().owner(), 1, 0);
+        record.actor = Actor::Agent { agent, identity: who.identity };
+    });
+    refused(outcome, "done, says the kernel", &|record| record.actor = Actor::Kernel);
+    refused(outcome, "outcome before", &|record| record.sequence = 1);
+    refuse_other_grants(&refused, (grant, other));
+    refused(who.bound, "another bound", &|record| match act(record) {
+        Act::Bind { identity, .. } => *identity = other,
+        _ => panic!(),
+    });
+    let made = story.find(|event| match event {
+        Event::Act(signed) => matches!(signed.act, Act::Identity { .. }),
+        _ => false,
+    });
+    refused(made, "another made", &|record| match act(record) {
+        Act::Identity { identity, .. } => *identity = other,
+        _ => panic!(),
+    });
+}
+
+type Refused<'r> = dyn Fn(u64, &str, &dyn Fn(&mut AuditRecord)) + 'r;
+
+fn refuse_other_grants(refused: &Refused<'_>, (grant, other): (u64, IdentityId)) {
+    let granted = |why: &str, other: Grant| {
+        refused(grant, why, &|record| match act(record) {
+            Act::Grant { rules, .. } => *rules = other.clone(),
+            _ => panic!(),
+        });
+    };
+    let region = |text: &str| Region::subtree(text).unwrap();
+    granted("denied", Grant::new().deny(Action::Write, region("fs:/a")));
+    granted("another action", Grant::new().ask(Action::Read, region("fs:/a")));
+    granted("elsewhere", Grant::new().ask(Action::Write, region("fs:/b")));
+    let past = Timestamp::from_millis(1);
+    granted("over", Grant::new().ask(Action::Write, region("fs:/a")).until(past));
+    refused(grant, "to another", &|record| match act(record) {
+        Act::Grant { identity, .. } => *identity = other,
+        _ => panic!(),
+    });
+}
+
+#[test]
+fn an_operation_beneath_rests_on_every_grantor() {
+    let story = Story::new();
+    let deep = story.deep();
+    let rules = |keep: fn(usize) -> bool| {
+        changed(&story, (deep, deep), |record| match &mut record.event {
+            Event::Intent(intent) => {
+                let mut nth = 0;
+                intent.rules.retain(|_| {
+                    nth += 1;
+                    keep(nth)
+                });
+            }
+            _ => panic!(),
+        })
+    };
+    assert_eq!(rules(|_| true), Ok(()));
+    assert!(rules(|nth| nth == 1).is_err());
+    assert!(rules(|nth| nth == 2).is_err());
+    let kernels = story.find(
+        |event| matches!(event, Event::Outcome(outcome) if outcome.result == OutcomeKind::Done),
+    );
+    assert_eq!(changed(&story, (kernels, kernels), |_| ()), Ok(()));
+}

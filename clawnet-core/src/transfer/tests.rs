@@ -15,7 +15,7 @@ use crate::{
 
 /// Writes content, which the owner reads before saying yes.
 #[derive(serde::Serialize)]
-struct Write {
+pub(crate) struct Write {
     content: Digest,
     path: Resource,
     #[serde(skip)]
@@ -23,7 +23,7 @@ struct Write {
 }
 
 impl Write {
-    fn new(path: &str, bytes: &[u8]) -> Self {
+    pub(crate) fn new(path: &str, bytes: &[u8]) -> Self {
         let content = Digest::of_content(bytes);
         Self { content, path: path.parse().unwrap(), bytes: bytes.to_vec() }
     }
@@ -43,7 +43,7 @@ impl Operation for Write {
     }
 }
 
-struct Nothing;
+pub(crate) struct Nothing;
 
 impl Endpoint<Write> for Nothing {
     fn admit(&self, _: &Write, _: &Caller) -> Result<Admission, Denial> {
@@ -55,15 +55,15 @@ impl Endpoint<Write> for Nothing {
     }
 }
 
-fn key(nth: u8) -> SoftwareKey {
+pub(crate) fn key(nth: u8) -> SoftwareKey {
     SoftwareKey::from_secret(&[nth; 32])
 }
 
-fn founder() -> PublicKey {
+pub(crate) fn founder() -> PublicKey {
     key(1).public_key()
 }
 
-async fn open(store: Arc<dyn Store>) -> (Kernel, Owner) {
+pub(crate) async fn open(store: Arc<dyn Store>) -> (Kernel, Owner) {
     let clock = ManualClock::at(Timestamp::from_millis(1000));
     let kernel = Kernel::governing(founder()).open_shared(store, clock).await.unwrap();
     let owner = kernel.owner(key(1)).await.unwrap();
@@ -386,6 +386,72 @@ fn nothing_reaches_the_store_of_an_export_that_is_not_whole() {
             let digest = Digest::of_content(b"\x00the content, of any bytes\xff");
             assert_eq!(to.body(founder().owner(), digest).await.unwrap(), None);
         }
+    });
+}
+
+#[test]
+fn nothing_of_another_owner_is_in_an_export_a_bundle_or_a_proof() {
+    const SPARE: std::time::Duration = std::time::Duration::from_millis(1);
+    let dir = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = Arc::new(crate::LocalStore::open(dir.path()).unwrap().0);
+    let clock = ManualClock::at(Timestamp::from_millis(1000));
+    let begin = async |nth: u8, mark: &str| {
+        let kernel = Kernel::governing(key(nth).public_key());
+        let kernel = kernel.open_shared(store.clone(), clock.clone()).await.unwrap();
+        let owner = kernel.owner(key(nth)).await.unwrap();
+        owner.certify(key(nth + 1).public_key()).await.unwrap();
+        kernel.sign_with(key(nth + 1));
+        let work = owner.identity(mark).await.unwrap();
+        let rules =
+            Grant::new().ask(Action::Write, Region::subtree(&format!("fs:/{mark}")).unwrap());
+        owner.grant(work, rules).await.unwrap();
+        let agent = owner.attempt(work, mark, mark).await.unwrap();
+        (kernel, owner, agent)
+    };
+    block_on(async {
+        let marks = ["ada-secret", "bob-secret"];
+        let all = [begin(1, marks[0]).await, begin(11, marks[1]).await];
+        // Taken by turns, so that their frames lie side by side.
+        for round in 0..20 {
+            for ((kernel, owner, agent), mark) in all.iter().zip(marks) {
+                let mount = kernel.mount(mark, Nothing);
+                let write = Write::new(&format!("fs:/{mark}/{round}"), mark.as_bytes());
+                let Err(Refusal::Escalated(ticket)) = agent.submit(&mount, &write).await else {
+                    panic!()
+                };
+                owner.approve(ticket.id).await.unwrap();
+                agent.submit(&mount, &write).await.unwrap();
+                clock.advance(SPARE);
+            }
+        }
+        for ((kernel, owner, _), (mark, other)) in
+            all.iter().zip([(marks[0], marks[1]), (marks[1], marks[0])])
+        {
+            let signed = kernel.checkpoint().await.unwrap();
+            let mut texts = vec![signed.to_string()];
+            for how in FORMS.map(Export::with_bodies) {
+                let (bytes, found) = exported(owner, how).await;
+                assert_eq!(found.bodies, 1);
+                texts.push(String::from_utf8_lossy(&bytes).into_owned());
+            }
+            assert!(texts[1..].iter().all(|text| text.contains(mark)));
+            for sequence in 1..=signed.checkpoint().size {
+                texts.push(owner.bundle(sequence, &signed).await.unwrap().to_string());
+                let proof = kernel.prove(sequence, &signed).await.unwrap();
+                texts.push(serde_json::to_string(&proof).unwrap());
+                let growth = kernel.prove_growth(sequence, &signed).await.unwrap();
+                texts.push(serde_json::to_string(&growth).unwrap());
+            }
+            let id = all.iter().find(|one| one.0.owner_id() != kernel.owner_id()).unwrap();
+            let strangers = [other.to_owned(), id.0.owner_id().to_string()];
+            let coded = crate::base64::encode(other.as_bytes());
+            for stranger in strangers.iter().chain([&coded]) {
+                assert!(texts.iter().all(|text| !text.contains(stranger)), "{stranger}");
+            }
+        }
+        // A body that only the other owner has is not this one's, whoever names it.
+        let stranger = store.body(founder().owner(), Digest::of_content(marks[1].as_bytes()));
+        assert_eq!(stranger.await.unwrap(), None);
     });
 }
 
