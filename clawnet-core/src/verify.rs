@@ -183,14 +183,13 @@ impl Keys {
         let SignedAct { act, number, signature } = signed;
         let statement = SignedAct::statement(self.owner, *number, act);
         self.key.verify(&statement, signature).map_err(|_| "its signature is not the owner's")?;
-        match act {
-            Act::Certify { key } => self.kernel = Some(*key),
-            Act::Rekey { key, proof } => {
-                let agreed = key.verify(&key_statement(self.owner, *number, *key), proof);
-                agreed.map_err(|_| "the new key did not agree")?;
-                self.key = *key;
-            }
-            _ => {}
+        if let Act::Certify { key } = act {
+            self.kernel = Some(*key);
+        }
+        if let Act::Rekey { key, proof } = act {
+            let agreed = key.verify(&key_statement(self.owner, *number, *key), proof);
+            agreed.map_err(|_| "the new key did not agree")?;
+            self.key = *key;
         }
         self.acts = *number;
         Ok(())

@@ -32,25 +32,22 @@ impl<'r> Case<'r> {
             .get(&subject)
             .ok_or(Unproven::Unfounded { sequence: subject, what: "itself" })?;
         let mut facts = Facts::about(subject);
-        let intent = match &subject.event {
-            Event::Intent(intent) => Some((subject, intent)),
-            Event::Outcome(outcome) => Some(self.intent(subject, outcome.intent)?),
-            Event::Recalled { intent, .. } => Some(self.intent(subject, *intent)?),
-            Event::Asked(question) => self.spending(question.ticket),
-            Event::Act(signed) => answered(&signed.act).and_then(|ticket| self.spending(ticket)),
-            _ => None,
+        let (of, of_ticket) = belongs_to(&subject.event);
+        let intent = match (&subject.event, of, of_ticket) {
+            (Event::Intent(intent), _, _) => Some((subject, intent)),
+            (_, Some(intent), _) => Some(self.intent(subject, intent)?),
+            (_, None, Some(ticket)) => self.spending(ticket),
+            (_, None, None) => None,
         };
-        let ticket = match (&subject.event, intent) {
-            (_, Some((_, intent))) => intent.approval,
-            (Event::Asked(question), None) => Some(question.ticket),
-            (Event::Act(signed), None) => answered(&signed.act),
-            (_, None) => None,
-        };
+        let ticket = intent.map_or(of_ticket, |(_, intent)| intent.approval);
         if let Some(ticket) = ticket {
             self.asked((subject, ticket), intent, &mut facts)?;
         }
         if let Some((record, intent)) = intent {
             self.intended(record, intent, &mut facts)?;
+        }
+        if matches!(subject.event, Event::Outcome(_)) && facts.outcome.as_ref() != Some(subject) {
+            return Err(unfounded(subject, "being the one outcome of its intent"));
         }
         if facts.who.is_none() {
             facts.who = self.who(subject)?;
@@ -76,20 +73,17 @@ impl<'r> Case<'r> {
         facts.who = self.who(asked)?;
         let about = (asked, question.identity);
         facts.rules = self.rules(about, &question.rules, &question.demands)?;
-        let answer = self.records.values().find(|record| {
-            let Event::Act(signed) = &record.event else { return false };
-            answered(&signed.act) == Some(ticket)
-        });
+        let answer =
+            self.records.values().find(|record| act_of(record).and_then(answered) == Some(ticket));
         if let Some(answer) = answer {
             let missing = unfounded(answer, "the question to the owner");
             let in_time = asked.sequence < answer.sequence && answer.at < question.expires;
-            let same = match &answer.event {
-                Event::Act(SignedAct { act: Act::Approve(approval), .. }) => {
-                    *approval == question.approval()
-                }
-                _ => true,
-            };
-            if !in_time || !same {
+            let other = matches!(
+                &answer.event,
+                Event::Act(SignedAct { act: Act::Approve(approval), .. })
+                    if *approval != question.approval()
+            );
+            if !in_time || other {
                 return Err(missing);
             }
         }
@@ -116,9 +110,9 @@ impl<'r> Case<'r> {
         if intent.approval.is_none() && facts.rules.iter().any(asks) {
             return Err(unfounded(record, "the owner's approval"));
         }
-        let outcome = self.records.values().find_map(|outcome| match &outcome.event {
-            Event::Outcome(of) if of.intent == record.sequence => Some((outcome, of)),
-            _ => None,
+        let outcome = self.records.values().find_map(|outcome| {
+            let Event::Outcome(of) = &outcome.event else { return None };
+            (of.intent == record.sequence).then_some((outcome, of))
         });
         if let Some((outcome, of)) = outcome {
             let by_kernel = outcome.actor == Actor::Kernel && of.result == OutcomeKind::Interrupted;
@@ -182,37 +176,25 @@ impl<'r> Case<'r> {
         let Actor::Agent { agent, identity } = on.actor else { return Ok(None) };
         self.ancestry(on, identity)?;
         let before = self.records.range(..on.sequence).map(|(_, record)| record);
-        let bound = before.filter_map(|record| match &record.event {
-            Event::Act(SignedAct { act: Act::Bind { agent: bound, .. }, .. })
-                if *bound == agent =>
-            {
-                Some((record, record.event.clone()))
-            }
-            _ => None,
+        let mut bound = before.filter_map(|record| {
+            let Act::Bind { agent: bound, identity, job, name, runtime } = act_of(record)? else {
+                return None;
+            };
+            (*bound == agent).then_some((record.sequence, *identity, (name, runtime, job)))
         });
-        let bound = bound.last();
-        let missing = unfounded(on, "the act that binds its agent");
-        let Some((
-            bound,
-            Event::Act(SignedAct {
-                act: Act::Bind { identity: to, job, name, runtime, .. }, ..
-            }),
-        )) = bound
-        else {
-            return Err(missing);
-        };
-        if to != identity {
-            return Err(missing);
-        }
+        let (sequence, _, (name, runtime, job)) = bound
+            .next_back()
+            .filter(|(_, to, _)| *to == identity)
+            .ok_or(unfounded(on, "the act that binds its agent"))?;
         let called = self.made(identity, on.sequence).map(|(_, name, _)| name.to_owned());
         Ok(Some(Who {
             agent,
-            name,
-            runtime,
-            job,
+            name: name.clone(),
+            runtime: runtime.clone(),
+            job: job.clone(),
             identity,
             identity_name: called.unwrap_or_default(),
-            bound: bound.sequence,
+            bound: sequence,
         }))
     }
 
@@ -236,19 +218,16 @@ impl<'r> Case<'r> {
         before: u64,
     ) -> Option<(u64, &'r str, Option<IdentityId>)> {
         self.records.range(..before).find_map(|(sequence, record)| {
-            match (&record.event, record.actor) {
-                (Event::Act(SignedAct { act, .. }), _) => match act {
-                    Act::Identity { identity: made, name, parent } if *made == identity => {
-                        Some((*sequence, name.as_str(), *parent))
-                    }
-                    _ => None,
-                },
-                (
-                    Event::Delegated { identity: made, name, .. },
-                    Actor::Agent { identity: parent, .. },
-                ) if *made == identity => Some((*sequence, name.as_str(), Some(parent))),
-                _ => None,
-            }
+            let (made, name, parent) = if let Event::Delegated { identity, name, .. } =
+                &record.event
+            {
+                let Actor::Agent { identity: parent, .. } = record.actor else { return None };
+                (identity, name, Some(parent))
+            } else {
+                let Act::Identity { identity, name, parent } = act_of(record)? else { return None };
+                (identity, name, *parent)
+            };
+            (*made == identity).then_some((*sequence, name.as_str(), parent))
         })
     }
 
@@ -258,38 +237,60 @@ impl<'r> Case<'r> {
         rule: &RuleId,
         before: u64,
     ) -> Option<(&'r Grant, IdentityId, &'r AuditRecord)> {
-        self.records.range(..before).find_map(|(_, record)| match &record.event {
-            Event::Act(SignedAct { act: Act::Grant { grant, identity, rules }, .. })
-            | Event::Delegated { grant, identity, rules, .. }
-                if *grant == rule.grant =>
+        self.records.range(..before).find_map(|(_, record)| {
+            let (issued, holder, rules) = if let Event::Delegated {
+                grant, identity, rules, ..
+            } = &record.event
             {
-                Some((rules, *identity, record))
-            }
-            _ => None,
+                (grant, identity, rules)
+            } else {
+                let Act::Grant { grant, identity, rules } = act_of(record)? else { return None };
+                (grant, identity, rules)
+            };
+            (*issued == rule.grant).then_some((rules, *holder, record))
         })
     }
 
     fn intent(&self, on: &AuditRecord, sequence: u64) -> Borne<(&'r AuditRecord, &'r Intent)> {
         let record = self.records.get(&sequence).filter(|_| sequence < on.sequence);
-        let found = record.and_then(|record| match &record.event {
-            Event::Intent(intent) => Some((record, intent)),
-            _ => None,
-        });
-        found.ok_or(unfounded(on, "its intent"))
+        record.and_then(intent_of).ok_or(unfounded(on, "its intent"))
     }
 
     fn spending(&self, ticket: TicketId) -> Option<(&'r AuditRecord, &'r Intent)> {
-        self.records.values().find_map(|record| match &record.event {
-            Event::Intent(intent) if intent.approval == Some(ticket) => Some((record, intent)),
-            _ => None,
-        })
+        let mut intents = self.records.values().filter_map(intent_of);
+        intents.find(|(_, intent)| intent.approval == Some(ticket))
     }
 
     fn question(&self, ticket: TicketId) -> Option<(&'r AuditRecord, &'r Question)> {
-        self.records.values().find_map(|record| match &record.event {
-            Event::Asked(question) if question.ticket == ticket => Some((record, question)),
-            _ => None,
+        self.records.values().find_map(|record| {
+            let Event::Asked(question) = &record.event else { return None };
+            (question.ticket == ticket).then_some((record, question))
         })
+    }
+}
+
+fn intent_of(record: &AuditRecord) -> Option<(&AuditRecord, &Intent)> {
+    let Event::Intent(intent) = &record.event else { return None };
+    Some((record, intent))
+}
+
+fn act_of(record: &AuditRecord) -> Option<&Act> {
+    let Event::Act(signed) = &record.event else { return None };
+    Some(&signed.act)
+}
+
+/// The intent an event says it belongs to, and the question.
+pub(super) fn belongs_to(event: &Event) -> (Option<u64>, Option<TicketId>) {
+    if let Event::Outcome(outcome) = event {
+        (Some(outcome.intent), None)
+    } else if let Event::Recalled { intent, .. } = event {
+        (Some(*intent), None)
+    } else if let Event::Asked(question) = event {
+        (None, Some(question.ticket))
+    } else if let Event::Act(signed) = event {
+        (None, answered(&signed.act))
+    } else {
+        (None, None)
     }
 }
 
@@ -308,11 +309,11 @@ fn is_of(question: &Question, record: &AuditRecord, intent: &Intent) -> bool {
 
 /// The question an act answers.
 pub(super) fn answered(act: &Act) -> Option<TicketId> {
-    match act {
-        Act::Approve(approval) => Some(approval.ticket),
-        Act::Reject { ticket } => Some(*ticket),
-        _ => None,
+    if let Act::Approve(approval) = act {
+        return Some(approval.ticket);
     }
+    let Act::Reject { ticket } = act else { return None };
+    Some(*ticket)
 }
 
 fn is_approval(record: &AuditRecord) -> bool {

@@ -86,15 +86,14 @@ impl Walk {
         if !may_cause(record.actor, &record.event) {
             return Err(format!("it is not the {}'s to cause", record.actor.role()));
         }
-        match &record.event {
-            Event::Act(signed) if signed.number <= self.keys.acts => {
+        if let Event::Act(signed) = &record.event {
+            if signed.number <= self.keys.acts {
                 return Err("its act is out of order".into());
             }
-            Event::Act(signed) => self.keys.take(signed)?,
-            Event::Opened { format, key } => {
-                check_opening((sequence, self.keys.owner), *format, *key)?;
-            }
-            _ => {}
+            self.keys.take(signed)?;
+        }
+        if let Event::Opened { format, key } = &record.event {
+            check_opening((sequence, self.keys.owner), *format, *key)?;
         }
         (self.head, self.at) = (Head { sequence, hash }, record.at);
         self.records.insert(sequence, record);

@@ -3,14 +3,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::RawValue;
 
-use super::{Bundle, BundleError, FORMAT, RECORDS_MAX, Shown, Unproven, case::answered};
+use super::{
+    Bundle, BundleError, FORMAT, RECORDS_MAX, Shown, Unproven,
+    case::{answered, belongs_to},
+};
 use crate::{
-    approval::Question,
     digest::Digest,
     id::{AgentId, GrantId, IdentityId, TicketId},
     ledger::{Ledger, ProofError},
     note::SignedCheckpoint,
     record::{Act, Actor, AuditRecord, Event, SignedAct},
+    rule::RuleId,
     store::{Frame, StoreError},
 };
 
@@ -85,23 +88,37 @@ enum Sought {
 }
 
 impl Sought {
-    /// Whether `record` is it.
-    fn is(self, record: &AuditRecord) -> bool {
-        match (self, &record.event) {
-            (Self::Record(sequence), _) => record.sequence == sequence,
-            (Self::Question(ticket), Event::Asked(question)) => question.ticket == ticket,
-            (Self::Spending(ticket), Event::Intent(intent)) => intent.approval == Some(ticket),
-            (Self::Outcome(intent), Event::Outcome(outcome)) => outcome.intent == intent,
-            (Self::Answer(ticket), Event::Act(signed)) => answered(&signed.act) == Some(ticket),
-            (_, Event::Act(SignedAct { act, .. })) => match (self, act) {
-                (Self::Grant(sought), Act::Grant { grant, .. }) => *grant == sought,
-                (Self::Binding(sought), Act::Bind { agent, .. }) => *agent == sought,
-                (Self::Identity(sought), Act::Identity { identity, .. }) => *identity == sought,
-                _ => false,
-            },
-            (Self::Grant(sought), Event::Delegated { grant, .. }) => *grant == sought,
-            (Self::Identity(sought), Event::Delegated { identity, .. }) => *identity == sought,
-            _ => false,
+    /// What `record` is.
+    fn all(record: &AuditRecord) -> Vec<Self> {
+        let mut is = vec![Self::Record(record.sequence)];
+        if let Event::Asked(question) = &record.event {
+            is.push(Self::Question(question.ticket));
+        }
+        if let Event::Intent(intent) = &record.event {
+            is.extend(intent.approval.map(Self::Spending));
+        }
+        if let Event::Outcome(outcome) = &record.event {
+            is.push(Self::Outcome(outcome.intent));
+        }
+        if let Event::Delegated { grant, identity, .. } = &record.event {
+            is.extend([Self::Grant(*grant), Self::Identity(*identity)]);
+        }
+        if let Event::Act(SignedAct { act, .. }) = &record.event {
+            is.extend(answered(act).map(Self::Answer));
+            is.extend(Self::made(act));
+        }
+        is
+    }
+
+    fn made(act: &Act) -> Option<Self> {
+        if let Act::Grant { grant, .. } = act {
+            Some(Self::Grant(*grant))
+        } else if let Act::Bind { agent, .. } = act {
+            Some(Self::Binding(*agent))
+        } else if let Act::Identity { identity, .. } = act {
+            Some(Self::Identity(*identity))
+        } else {
+            None
         }
     }
 }
@@ -138,33 +155,23 @@ impl Gathering<'_> {
     /// What a record of a deed rests on, and what may have come of it.
     fn needs(&self, subject: u64, record: &AuditRecord) -> Vec<Sought> {
         let mut needs = Vec::new();
-        let rules = match &record.event {
-            Event::Intent(intent) => {
-                needs.push(Sought::Outcome(record.sequence));
-                needs.extend(intent.approval.map(Sought::Question));
-                needs.extend(intent.approval.map(Sought::Answer));
-                &*intent.rules
-            }
-            Event::Asked(Question { ticket, rules, .. }) => {
-                needs.extend([Sought::Answer(*ticket), Sought::Spending(*ticket)]);
-                rules
-            }
-            Event::Outcome(outcome) => {
-                needs.push(Sought::Record(outcome.intent));
-                &[]
-            }
-            Event::Recalled { intent, .. } => {
-                needs.push(Sought::Record(*intent));
-                &[]
-            }
-            Event::Act(signed) if record.sequence == subject => {
-                needs.extend(answered(&signed.act).map(Sought::Question));
-                &[]
-            }
-            _ if record.sequence == subject => &[],
+        let (of, ticket) = belongs_to(&record.event);
+        let mut rules: &[RuleId] = &[];
+        if let Event::Intent(intent) = &record.event {
+            needs.push(Sought::Outcome(record.sequence));
+            needs.extend(intent.approval.map(Sought::Question));
+            needs.extend(intent.approval.map(Sought::Answer));
+            rules = &intent.rules;
+        } else if let Event::Asked(question) = &record.event {
+            needs.extend([Sought::Answer(question.ticket), Sought::Spending(question.ticket)]);
+            rules = &question.rules;
+        } else if record.sequence == subject || of.is_some() {
+            needs.extend(of.map(Sought::Record));
+            needs.extend(ticket.map(Sought::Question));
+        } else {
             // What others rest on need not be proven to have a right to be there.
-            _ => return needs,
-        };
+            return needs;
+        }
         needs.extend(rules.iter().map(|rule| Sought::Grant(rule.grant)));
         if let Actor::Agent { agent, identity } = record.actor {
             needs.push(Sought::Binding(agent));
@@ -188,14 +195,11 @@ impl Gathering<'_> {
                 if frame.sequence > self.size || !frame.payload.starts_with(BY_OWNER) {
                     continue;
                 }
-                match record_of(&frame)?.event {
-                    Event::Act(SignedAct { act: Act::Rekey { .. }, .. }) => {
-                        self.records.insert(frame.sequence, frame);
-                    }
-                    Event::Act(SignedAct { act: Act::Certify { .. }, .. }) => {
-                        certificate = Some(frame);
-                    }
-                    _ => {}
+                let Event::Act(SignedAct { act, .. }) = record_of(&frame)?.event else { continue };
+                if matches!(act, Act::Rekey { .. }) {
+                    self.records.insert(frame.sequence, frame);
+                } else if matches!(act, Act::Certify { .. }) {
+                    certificate = Some(frame);
                 }
             }
         }
@@ -229,7 +233,9 @@ async fn find(ledger: &Ledger, sought: &[Sought], size: u64) -> Result<Vec<Frame
             }
             let record = record_of(&frame)?;
             let before = open.len();
-            open.retain(|one| !one.is(&record));
+            for one in Sought::all(&record) {
+                open.remove(&one);
+            }
             if open.len() < before {
                 found.push(frame);
             }

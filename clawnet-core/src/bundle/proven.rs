@@ -161,10 +161,12 @@ struct What<'r>(&'r AuditRecord);
 
 impl fmt::Display for What<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, mount, operation) = match &self.0.event {
-            Event::Intent(intent) => (&*intent.kind, &*intent.mount, &intent.operation),
-            Event::Asked(asked) => (asked.kind.as_str(), asked.mount.as_str(), &asked.operation),
-            event => return write!(f, "{}", event.to_string().escape_debug()),
+        let (kind, mount, operation) = if let Event::Intent(intent) = &self.0.event {
+            (&*intent.kind, &*intent.mount, &intent.operation)
+        } else if let Event::Asked(asked) = &self.0.event {
+            (asked.kind.as_str(), asked.mount.as_str(), &asked.operation)
+        } else {
+            return write!(f, "{}", self.0.event.to_string().escape_debug());
         };
         let operation = shown(operation.as_str());
         write!(f, "{} at `{}`: {operation}", kind.escape_debug(), mount.escape_debug())

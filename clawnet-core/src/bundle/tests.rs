@@ -163,7 +163,7 @@ fn it_is_said_in_words() {
         assert!(text.contains(part), "`{part}` in\n{text}");
     }
     let whole = (&proven.question, &proven.answer, &proven.intent, &proven.outcome);
-    for (_, record) in [whole.0, whole.1, whole.2, whole.3].into_iter().flatten().enumerate() {
+    for record in [whole.0, whole.1, whole.2, whole.3].into_iter().flatten() {
         let seen_from = story.bundle(record.sequence).check(founder()).unwrap();
         let same = Proven { subject: proven.subject.clone(), ..seen_from };
         assert_eq!(same, proven, "the same deed, seen from record {}", record.sequence);
@@ -327,117 +327,124 @@ fn act(record: &mut AuditRecord) -> &mut Act {
     act
 }
 
+/// A deed with everything, and somebody who has nothing to do with it.
+struct Deed {
+    story: Story,
+    intent: u64,
+    proven: Proven,
+    other: IdentityId,
+}
+
+impl Deed {
+    fn new() -> Self {
+        let story = Story::new();
+        let intent = story.approved();
+        let proven = story.bundle(intent).check(founder()).unwrap();
+        let other = story.owner.find_identity(APART).unwrap().identity;
+        assert_eq!(changed(&story, (intent, intent), |_| ()), Ok(()));
+        Self { story, intent, proven, other }
+    }
+
+    /// Nothing is proven when one of its records is another.
+    fn refused(&self, which: u64, why: &str, change: &dyn Fn(&mut AuditRecord)) {
+        assert!(changed(&self.story, (self.intent, which), change).is_err(), "{why}");
+    }
+
+    fn asks(&self, change: &dyn Fn(&mut crate::Question)) {
+        let question = self.proven.question.as_ref().unwrap().sequence;
+        self.refused(question, "question", &|record| {
+            let Event::Asked(question) = &mut record.event else { panic!() };
+            change(question);
+        });
+    }
+
+    fn approves(&self, change: &dyn Fn(&mut crate::Approval)) {
+        let answer = self.proven.answer.as_ref().unwrap().sequence;
+        self.refused(answer, "approval", &|record| {
+            let Act::Approve(approval) = act(record) else { panic!() };
+            change(approval);
+        });
+    }
+
+    fn intends(&self, change: &dyn Fn(&mut crate::Intent)) {
+        self.refused(self.intent, "intent", &|record| {
+            let Event::Intent(intent) = &mut record.event else { panic!() };
+            change(intent);
+        });
+    }
+}
+
+const LATE: Timestamp = Timestamp::from_millis(1_900_000_000_000);
+
 #[test]
-fn records_that_do_not_bear_each_other_prove_nothing() {
-    let story = Story::new();
-    let intent = story.approved();
-    let proven = story.bundle(intent).check(founder()).unwrap();
-    let question = proven.question.unwrap().sequence;
-    let answer = proven.answer.unwrap().sequence;
-    let outcome = proven.outcome.unwrap().sequence;
-    let grant = proven.rules[0].sequence;
-    let who = proven.who.unwrap();
-    let other = story.owner.find_identity(APART).unwrap().identity;
-    let early = Timestamp::from_millis(1);
-    let late = Timestamp::from_millis(1_900_000_000_000);
-    let refused = |which, why: &str, change: &dyn Fn(&mut AuditRecord)| {
-        assert!(changed(&story, (intent, which), change).is_err(), "{why}");
-    };
-    assert_eq!(changed(&story, (intent, intent), |_| ()), Ok(()));
+fn a_question_and_its_answer_are_of_exactly_one_operation() {
+    let deed = Deed::new();
+    let (question, answer) =
+        (deed.proven.question.clone().unwrap(), deed.proven.answer.clone().unwrap());
+    deed.asks(&|question| question.digest = Digest::ZERO);
+    deed.asks(&|question| question.kind = "other".into());
+    deed.asks(&|question| question.mount = "other".into());
+    deed.asks(&|question| question.content = None);
+    deed.asks(&|question| question.operation = crate::OperationText::new("{}"));
+    deed.asks(&|question| question.epoch += 1);
+    deed.asks(&|question| question.identity = deed.other);
+    deed.asks(&|question| question.agent = crate::AgentId::made_at(founder().owner(), 1, 0));
+    deed.asks(&|question| question.version = Some(crate::Version::absent()));
+    deed.asks(&|question| question.expires = Timestamp::from_millis(1));
+    deed.asks(&|question| question.rules.clear());
+    deed.refused(question.sequence, "asked later", &|record| record.sequence += 1);
 
-    let asks = |change: &dyn Fn(&mut crate::Question)| {
-        refused(question, "question", &|record| match &mut record.event {
-            Event::Asked(question) => change(question),
-            _ => panic!(),
-        });
-    };
-    asks(&|question| question.digest = Digest::ZERO);
-    asks(&|question| question.kind = "other".into());
-    asks(&|question| question.mount = "other".into());
-    asks(&|question| question.content = None);
-    asks(&|question| question.operation = crate::OperationText::new("{}"));
-    asks(&|question| question.epoch += 1);
-    asks(&|question| question.identity = other);
-    asks(&|question| question.agent = crate::AgentId::made_at(founder().owner(), 1, 0));
-    asks(&|question| question.version = Some(crate::Version::absent()));
-    asks(&|question| question.expires = early);
-    asks(&|question| question.rules.clear());
-    refused(question, "asked later", &|record| record.sequence += 1);
-
-    let approves = |change: &dyn Fn(&mut crate::Approval)| {
-        refused(answer, "approval", &|record| match act(record) {
-            Act::Approve(approval) => change(approval),
-            _ => panic!(),
-        });
-    };
-    approves(&|approval| approval.digest = Digest::ZERO);
-    approves(&|approval| approval.epoch += 1);
-    approves(&|approval| approval.expires = late);
-    approves(&|approval| approval.identity = other);
-    approves(&|approval| approval.version = Some(crate::Version::absent()));
-    refused(answer, "approved too late", &|record| record.at = late);
-    refused(answer, "approved after the intent", &|record| record.sequence = outcome);
-    let ticket = match &story.records[&answer].event {
-        Event::Act(SignedAct { act: Act::Approve(approval), .. }) => approval.ticket,
-        _ => panic!(),
-    };
-    refused(answer, "a no", &|record| *act(record) = Act::Reject { ticket });
-
-    let intends = |change: &dyn Fn(&mut crate::Intent)| {
-        refused(intent, "intent", &|record| match &mut record.event {
-            Event::Intent(intent) => change(intent),
-            _ => panic!(),
-        });
-    };
-    intends(&|intent| intent.approval = None);
-    intends(&|intent| intent.operation = crate::OperationText::new("{}"));
-    intends(&|intent| intent.kind = "other".into());
-    intends(&|intent| intent.mount = "other".into());
-    intends(&|intent| intent.epoch += 1);
-    intends(&|intent| intent.version = Some(crate::Version::absent()));
-    intends(&|intent| intent.rules.clear());
-    intends(&|intent| intent.rules[0].index = 7);
-    let elsewhere: Resource = "fs:/a/elsewhere".parse().unwrap();
-    intends(&|intent| {
-        intent.demands = crate::Demands::one(Action::Write, &elsewhere).recorded();
-    });
-    refused(intent, "too late", &|record| record.at = late);
-    refused(intent, "another agent's", &|record| {
-        let agent = crate::AgentId::made_at(founder().owner(), 1, 0);
-        record.actor = Actor::Agent { agent, identity: who.identity };
-    });
-    refused(intent, "for another", &|record| {
-        record.actor = Actor::Agent { agent: who.agent, identity: other };
-    });
-
-    refused(outcome, "its outcome by another", &|record| {
-        let agent = crate::AgentId::made_at(founder().owner(), 1, 0);
-        record.actor = Actor::Agent { agent, identity: who.identity };
-    });
-    refused(outcome, "done, says the kernel", &|record| record.actor = Actor::Kernel);
-    refused(outcome, "outcome before", &|record| record.sequence = 1);
-    refuse_other_grants(&refused, (grant, other));
-    refused(who.bound, "another bound", &|record| match act(record) {
-        Act::Bind { identity, .. } => *identity = other,
-        _ => panic!(),
-    });
-    let made = story.find(|event| match event {
-        Event::Act(signed) => matches!(signed.act, Act::Identity { .. }),
-        _ => false,
-    });
-    refused(made, "another made", &|record| match act(record) {
-        Act::Identity { identity, .. } => *identity = other,
-        _ => panic!(),
+    deed.approves(&|approval| approval.digest = Digest::ZERO);
+    deed.approves(&|approval| approval.epoch += 1);
+    deed.approves(&|approval| approval.expires = LATE);
+    deed.approves(&|approval| approval.identity = deed.other);
+    deed.approves(&|approval| approval.version = Some(crate::Version::absent()));
+    deed.refused(answer.sequence, "approved too late", &|record| record.at = LATE);
+    let later = deed.intent + 1;
+    deed.refused(answer.sequence, "approved afterwards", &|record| record.sequence = later);
+    deed.refused(answer.sequence, "a no", &|record| {
+        let Act::Approve(approval) = act(record) else { panic!() };
+        *act(record) = Act::Reject { ticket: approval.ticket };
     });
 }
 
-type Refused<'r> = dyn Fn(u64, &str, &dyn Fn(&mut AuditRecord)) + 'r;
+#[test]
+fn an_intent_is_what_was_granted_and_approved() {
+    let deed = Deed::new();
+    let who = deed.proven.who.clone().unwrap();
+    deed.intends(&|intent| intent.approval = None);
+    deed.intends(&|intent| intent.operation = crate::OperationText::new("{}"));
+    deed.intends(&|intent| intent.kind = "other".into());
+    deed.intends(&|intent| intent.mount = "other".into());
+    deed.intends(&|intent| intent.epoch += 1);
+    deed.intends(&|intent| intent.version = Some(crate::Version::absent()));
+    deed.intends(&|intent| intent.rules.clear());
+    deed.intends(&|intent| intent.rules[0].index = 7);
+    let elsewhere: Resource = "fs:/a/elsewhere".parse().unwrap();
+    deed.intends(&|intent| {
+        intent.demands = crate::Demands::one(Action::Write, &elsewhere).recorded();
+    });
+    let agent = crate::AgentId::made_at(founder().owner(), 1, 0);
+    let another = Actor::Agent { agent, identity: who.identity };
+    deed.refused(deed.intent, "too late", &|record| record.at = LATE);
+    deed.refused(deed.intent, "another agent's", &|record| record.actor = another);
+    deed.refused(deed.intent, "for another", &|record| {
+        record.actor = Actor::Agent { agent: who.agent, identity: deed.other };
+    });
+    let outcome = deed.proven.outcome.as_ref().unwrap().sequence;
+    deed.refused(outcome, "its outcome by another", &|record| record.actor = another);
+    deed.refused(outcome, "done, says the kernel", &|record| record.actor = Actor::Kernel);
+    deed.refused(outcome, "outcome before", &|record| record.sequence = 1);
+}
 
-fn refuse_other_grants(refused: &Refused<'_>, (grant, other): (u64, IdentityId)) {
+#[test]
+fn who_acts_was_bound_and_granted_what_it_did() {
+    let deed = Deed::new();
+    let grant = deed.proven.rules[0].sequence;
     let granted = |why: &str, other: Grant| {
-        refused(grant, why, &|record| match act(record) {
-            Act::Grant { rules, .. } => *rules = other.clone(),
-            _ => panic!(),
+        deed.refused(grant, why, &|record| {
+            let Act::Grant { rules, .. } = act(record) else { panic!() };
+            *rules = other.clone();
         });
     };
     let region = |text: &str| Region::subtree(text).unwrap();
@@ -446,10 +453,34 @@ fn refuse_other_grants(refused: &Refused<'_>, (grant, other): (u64, IdentityId))
     granted("elsewhere", Grant::new().ask(Action::Write, region("fs:/b")));
     let past = Timestamp::from_millis(1);
     granted("over", Grant::new().ask(Action::Write, region("fs:/a")).until(past));
-    refused(grant, "to another", &|record| match act(record) {
-        Act::Grant { identity, .. } => *identity = other,
-        _ => panic!(),
+    deed.refused(grant, "to another", &|record| {
+        let Act::Grant { identity, .. } = act(record) else { panic!() };
+        *identity = deed.other;
     });
+    let bound = deed.proven.who.as_ref().unwrap().bound;
+    deed.refused(bound, "another bound", &|record| {
+        let Act::Bind { identity, .. } = act(record) else { panic!() };
+        *identity = deed.other;
+    });
+    let made = deed.story.records.values().find(|record| {
+        matches!(&record.event, Event::Act(signed) if matches!(signed.act, Act::Identity { .. }))
+    });
+    deed.refused(made.unwrap().sequence, "another made", &|record| {
+        let Act::Identity { identity, .. } = act(record) else { panic!() };
+        *identity = deed.other;
+    });
+}
+
+#[test]
+fn an_intent_has_one_outcome() {
+    let deed = Deed::new();
+    let mut records = deed.story.records.clone();
+    let outcome = deed.proven.outcome.clone().unwrap();
+    let (_, last) = records.last_key_value().unwrap();
+    let second = AuditRecord { sequence: last.sequence, ..outcome };
+    records.insert(second.sequence, second.clone());
+    let case = Case { owner: founder().owner(), records: &records };
+    assert!(case.prove(second.sequence).is_err());
 }
 
 #[test]
@@ -457,15 +488,13 @@ fn an_operation_beneath_rests_on_every_grantor() {
     let story = Story::new();
     let deep = story.deep();
     let rules = |keep: fn(usize) -> bool| {
-        changed(&story, (deep, deep), |record| match &mut record.event {
-            Event::Intent(intent) => {
-                let mut nth = 0;
-                intent.rules.retain(|_| {
-                    nth += 1;
-                    keep(nth)
-                });
-            }
-            _ => panic!(),
+        changed(&story, (deep, deep), |record| {
+            let Event::Intent(intent) = &mut record.event else { panic!() };
+            let mut nth = 0;
+            intent.rules.retain(|_| {
+                nth += 1;
+                keep(nth)
+            });
         })
     };
     assert_eq!(rules(|_| true), Ok(()));

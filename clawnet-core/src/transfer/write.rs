@@ -86,7 +86,9 @@ impl<'w> Writer<'w> {
     }
 
     fn put(&mut self, parts: &[&[u8]]) -> Result<(), ExportError> {
-        parts.iter().for_each(|part| self.buffer.extend_from_slice(part));
+        for part in parts {
+            self.buffer.extend_from_slice(part);
+        }
         if self.buffer.len() >= PIECE_BYTES {
             self.out.write_all(&self.buffer).map_err(failed)?;
             self.buffer.clear();
