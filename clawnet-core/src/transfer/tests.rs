@@ -10,7 +10,7 @@ use crate::{
     Action, Admission, Authorized, Batch, Caller, Demands, Denial, Digest, Durability, Effect,
     Endpoint, Export, ExportError, Fault, Flaw, Frame, Grant, Head, Import, ImportError, Kernel,
     ManualClock, MemoryStore, Operation, Owner, PublicKey, Refusal, Region, Resource, Signer as _,
-    SoftwareKey, Store, StoreError, Timestamp, Transferred,
+    SoftwareKey, Store, StoreError, Timestamp, Transferred, ledger::Reading,
 };
 
 /// Writes content, which the owner reads before saying yes.
@@ -519,8 +519,37 @@ fn a_broken_ledger_is_never_exported_as_whole() {
 }
 
 #[test]
+fn a_ledger_that_was_cut_is_never_exported_as_whole() {
+    block_on(async {
+        let whole = Arc::new(MemoryStore::new());
+        let (kernel, _owner) = story(whole.clone()).await;
+        let frames = log(&*whole).await;
+        let cut = Arc::new(beginning(&frames[..frames.len() - 2]).await);
+        let governing = Kernel::governing(founder()).remembering(kernel.head());
+        let clock = ManualClock::at(Timestamp::from_millis(1000));
+        let kernel = governing.open_shared(cut, clock).await.unwrap();
+        let owner = kernel.owner(key(1)).await.unwrap();
+        for how in FORMS {
+            let mut out = Vec::new();
+            let stopped = owner.export(&mut out, how, |_| ()).await;
+            assert!(matches!(stopped, Err(ExportError::Store(StoreError::Damaged { .. }))));
+            assert_eq!(flaw(verified(&out)), Flaw::CutOff);
+        }
+    });
+}
+
+#[test]
 fn an_export_ends_where_the_ledger_did_when_it_began() {
     block_on(async {
+        let (kernel, owner) = story(Arc::new(MemoryStore::new())).await;
+        let before = kernel.head().sequence;
+        let mut reading = Reading::of(&owner.ledger);
+        owner.freeze_all().await.unwrap();
+        let Ok(frames) = reading.next(usize::MAX).await else { panic!() };
+        assert_eq!(frames.last().unwrap().sequence, before, "what came since is not read along");
+        let Ok(behind) = reading.next(usize::MAX).await else { panic!() };
+        assert!(behind.is_empty());
+
         let (kernel, owner) = story(Arc::new(MemoryStore::new())).await;
         let before = kernel.head();
         let mut out = Grow { owner: &owner, bytes: Vec::new() };
@@ -528,7 +557,6 @@ fn an_export_ends_where_the_ledger_did_when_it_began() {
         assert!(kernel.head().sequence > before.sequence);
         assert_eq!((found.found.records, found.found.head), (before.sequence, before.hash));
         verified(&out.bytes).unwrap();
-        // One that is opened twice goes on in the meantime too.
         let mut seen = Vec::new();
         let progress = |progress| seen.push(progress);
         owner.export(&mut Vec::new(), Export::native(), progress).await.unwrap();
