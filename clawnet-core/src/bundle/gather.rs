@@ -10,7 +10,7 @@ use super::{
 use crate::{
     digest::Digest,
     id::{AgentId, GrantId, IdentityId, TicketId},
-    ledger::{Ledger, ProofError},
+    ledger::{Cursor, Ledger, Look, LookError, Term},
     note::SignedCheckpoint,
     record::{Act, Actor, AuditRecord, Event, SignedAct},
     rule::RuleId,
@@ -85,6 +85,8 @@ enum Sought {
     Grant(GrantId),
     Binding(AgentId),
     Identity(IdentityId),
+    /// What leads from key to key.
+    Keys,
 }
 
 impl Sought {
@@ -138,7 +140,7 @@ impl Gathering<'_> {
         let mut open = vec![Sought::Record(subject)];
         while !open.is_empty() {
             asked.extend(open.iter().copied());
-            let found = find(self.ledger, &open, self.size).await?;
+            let found = look(self.ledger, &open, self.size).await?;
             let mut next = BTreeSet::new();
             for frame in found {
                 next.extend(self.needs(subject, &record_of(&frame)?));
@@ -183,68 +185,110 @@ impl Gathering<'_> {
 
     /// What leads from the founding key to the one the checkpoint is signed with.
     async fn keys(&mut self) -> Result<(), BundleError> {
-        let mut certificate = None;
-        let mut next = 1;
-        while next <= self.size {
-            let frames = self.ledger.store.read(self.ledger.owner, next, CHUNK_BYTES).await?;
-            if frames.is_empty() {
-                return Err(damaged(next, "it is not there".into()).into());
-            }
-            for frame in frames {
-                next = frame.sequence.saturating_add(1);
-                if frame.sequence > self.size || !frame.payload.starts_with(BY_OWNER) {
-                    continue;
-                }
-                let Event::Act(SignedAct { act, .. }) = record_of(&frame)?.event else { continue };
-                if matches!(act, Act::Rekey { .. }) {
-                    self.records.insert(frame.sequence, frame);
-                } else if matches!(act, Act::Certify { .. }) {
-                    certificate = Some(frame);
-                }
-            }
-        }
-        self.records.extend(certificate.map(|frame| (frame.sequence, frame)));
+        let found = look(self.ledger, &[Sought::Keys], self.size).await?;
+        self.records.extend(found.into_iter().map(|frame| (frame.sequence, frame)));
         Ok(())
     }
 }
 
-/// The first record that is each of `sought`, as far as there is one among the first `size`.
-async fn find(ledger: &Ledger, sought: &[Sought], size: u64) -> Result<Vec<Frame>, ProofError> {
-    let mut found = Vec::new();
-    let mut open: BTreeSet<Sought> = sought.iter().copied().collect();
-    for one in sought {
-        if let Sought::Record(sequence) = one {
-            open.remove(one);
-            if (1..=size).contains(sequence) {
-                found.push(read(ledger, *sequence).await?);
-            }
+/// The records that are what is sought, among the first `size`.
+async fn look(ledger: &Ledger, sought: &[Sought], size: u64) -> Result<Vec<Frame>, StoreError> {
+    let mut looking = ledger.looking().await;
+    loop {
+        let found = {
+            let look = looking.begin().await?;
+            Search { look, size, found: Vec::new() }.all(sought).await
+        };
+        if let Some(found) = looking.end(found).await? {
+            return Ok(found);
         }
     }
-    let mut next = 1;
-    while next <= size && !open.is_empty() {
-        let frames = ledger.store.read(ledger.owner, next, CHUNK_BYTES).await?;
-        if frames.is_empty() {
-            return Err(damaged(next, "it is not there".into()).into());
-        }
-        for frame in frames {
-            next = frame.sequence.saturating_add(1);
-            if frame.sequence > size {
-                break;
-            }
-            let record = record_of(&frame)?;
-            let before = open.len();
-            for one in Sought::all(&record) {
-                open.remove(&one);
-            }
-            if open.len() < before {
-                found.push(frame);
-            }
-        }
-    }
-    Ok(found)
 }
 
-/// How much is read from the store at once.
-const CHUNK_BYTES: usize = 1 << 20;
-/// How the payload of an act begins.
-const BY_OWNER: &[u8] = br#"{"actor":"owner""#;
+/// One look at the index. Nothing is believed that the records do not say.
+struct Search<'l> {
+    look: Look<'l>,
+    size: u64,
+    found: Vec<Frame>,
+}
+
+impl Search<'_> {
+    async fn all(mut self, sought: &[Sought]) -> Result<Vec<Frame>, LookError> {
+        for one in sought {
+            match *one {
+                Sought::Record(sequence) => drop(self.take(sequence, *one).await?),
+                Sought::Outcome(intent) => self.outcome(intent).await?,
+                Sought::Question(ticket) | Sought::Answer(ticket) | Sought::Spending(ticket) => {
+                    self.last(Term::ticket(ticket), *one).await?;
+                }
+                Sought::Grant(grant) => self.first(Term::grant(grant), *one).await?,
+                Sought::Binding(agent) => self.first(Term::binding(agent), *one).await?,
+                Sought::Identity(identity) => self.first(Term::making(identity), *one).await?,
+                Sought::Keys => self.keys().await?,
+            }
+        }
+        Ok(self.found)
+    }
+
+    /// Takes the record at `sequence` if it is what is sought.
+    async fn take(&mut self, sequence: u64, sought: Sought) -> Result<bool, LookError> {
+        let Some((frame, record)) = self.read(sequence).await? else { return Ok(false) };
+        let is = Sought::all(&record).contains(&sought);
+        self.found.extend(is.then_some(frame));
+        Ok(is)
+    }
+
+    async fn read(&mut self, sequence: u64) -> Result<Option<(Frame, AuditRecord)>, LookError> {
+        if sequence == 0 || sequence > self.size {
+            return Ok(None);
+        }
+        let frame = self.look.frames(sequence, 1).await?.into_iter().next();
+        let frame = frame.ok_or_else(|| damaged(sequence, "it is not there".into()))?;
+        let record = record_of(&frame)?;
+        Ok(Some((frame, record)))
+    }
+
+    async fn outcome(&mut self, intent: u64) -> Result<(), LookError> {
+        let mut candidates = vec![intent.saturating_add(1)];
+        candidates.extend(self.look.followers(intent).await?);
+        for sequence in candidates {
+            if self.take(sequence, Sought::Outcome(intent)).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is made by the first record of a term. Only an index that is wrong leads elsewhere.
+    async fn first(&mut self, term: Term, sought: Sought) -> Result<(), LookError> {
+        let first = self.look.first(term).await?.unwrap_or(0);
+        if self.take(first, sought).await? { Ok(()) } else { self.last(term, sought).await }
+    }
+
+    /// What is said by the last record of a term that says it.
+    async fn last(&mut self, term: Term, sought: Sought) -> Result<(), LookError> {
+        let (mut cursor, mut at) = (Cursor::new(term), self.size);
+        while let Some(sequence) = cursor.seek(&mut self.look, at).await? {
+            if self.take(sequence, sought).await? {
+                break;
+            }
+            at = sequence.saturating_sub(1);
+        }
+        Ok(())
+    }
+
+    /// Each change of the owner's key, and the last certificate of the kernel's.
+    async fn keys(&mut self) -> Result<(), LookError> {
+        let (mut cursor, mut at) = (Cursor::new(Term::keys()), self.size);
+        let mut certified = false;
+        while let Some(sequence) = cursor.seek(&mut self.look, at).await? {
+            at = sequence.saturating_sub(1);
+            let Some((frame, record)) = self.read(sequence).await? else { continue };
+            let Event::Act(SignedAct { act, .. }) = record.event else { continue };
+            let last = matches!(act, Act::Certify { .. }) && !certified;
+            certified |= last;
+            self.found.extend((last || matches!(act, Act::Rekey { .. })).then_some(frame));
+        }
+        Ok(())
+    }
+}

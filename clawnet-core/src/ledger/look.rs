@@ -273,6 +273,12 @@ impl Look<'_> {
         self.ledger.bound(self.taken, agent).await
     }
 
+    /// The first record that may have `term`.
+    pub(crate) async fn first(&mut self, term: Term) -> Result<Option<u64>, LookError> {
+        self.work = self.work.saturating_add(READ_WORK);
+        self.ledger.first_with(self.taken, term).await
+    }
+
     /// Records that may tell what came of `intent`, other than the one that follows it.
     pub(crate) async fn followers(&mut self, intent: u64) -> Result<Vec<u64>, LookError> {
         let part = part_of(intent);

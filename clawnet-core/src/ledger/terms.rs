@@ -65,6 +65,16 @@ impl Term {
         Self::text(b'k', kind)
     }
 
+    /// Each change of the owner's key, and each certificate of the kernel's.
+    pub(crate) fn keys() -> Self {
+        Self::of(b'o', b"")
+    }
+
+    /// The record that made `identity`.
+    pub(crate) fn making(identity: IdentityId) -> Self {
+        Self::of(b'm', identity.as_bytes())
+    }
+
     /// What touched exactly this.
     pub(crate) fn exactly(resource: &Resource) -> Self {
         Self::text(b'r', resource.key())
@@ -178,7 +188,9 @@ pub(crate) fn of(record: &AuditRecord, bound: Option<&AgentState>) -> Terms {
             terms.extend(refused.denial.rule.map(|rule| Term::grant(rule.grant)));
         }
         Event::Act(signed) => terms.extend(of_act(&signed.act)),
-        Event::Delegated { grant, .. } => terms.push(Term::grant(*grant)),
+        Event::Delegated { grant, identity, .. } => {
+            terms.extend([Term::grant(*grant), Term::making(*identity)]);
+        }
         Event::Erased { body } => terms.push(Term::body(*body)),
         Event::Outcome(outcome) => terms.extend(outcome.evidence.map(Term::body)),
         Event::Checkpoint(_)
@@ -202,12 +214,9 @@ fn of_act(act: &Act) -> Option<Term> {
         Act::Erase { body } => Some(Term::body(*body)),
         Act::Grant { grant, .. } | Act::Revoke { grant } => Some(Term::grant(*grant)),
         Act::Retire { archive, .. } => Some(Term::body(*archive)),
-        Act::Certify { .. }
-        | Act::Dismiss { .. }
-        | Act::Freeze { .. }
-        | Act::Identity { .. }
-        | Act::Rekey { .. }
-        | Act::Unfreeze { .. } => None,
+        Act::Certify { .. } | Act::Rekey { .. } => Some(Term::keys()),
+        Act::Identity { identity, .. } => Some(Term::making(*identity)),
+        Act::Dismiss { .. } | Act::Freeze { .. } | Act::Unfreeze { .. } => None,
     }
 }
 
