@@ -289,16 +289,16 @@ impl Replay {
     /// checkpoint is of what stands before it.
     fn check_statement(&self, record: &AuditRecord) -> Result<(), String> {
         let state = &self.state;
-        match &record.event {
-            Event::Opened { format, key } => {
-                check_opening((record.sequence, state.owner), *format, *key)
-            }
-            _ if record.sequence == 1 => Err(NO_OPENING.into()),
-            Event::Checkpoint(signed) => {
-                check_checkpoint((state.owner, state.kernel_key), self.edge.tree(), signed)
-            }
-            _ => Ok(()),
+        if let Event::Opened { format, key } = &record.event {
+            return check_opening((record.sequence, state.owner), *format, *key);
         }
+        if record.sequence == 1 {
+            return Err(NO_OPENING.into());
+        }
+        if let Event::Checkpoint(signed) = &record.event {
+            check_checkpoint((state.owner, state.kernel_key), self.edge.tree(), signed)?;
+        }
+        Ok(())
     }
 
     fn into_parts(self) -> (Inner, Edge) {

@@ -85,10 +85,9 @@ impl State {
             Act::Dismiss { agent } => {
                 self.agents.get(agent).map(drop).ok_or(ActError::UnknownAgent(*agent))
             }
-            Act::Erase { .. } => Ok(()),
             Act::Freeze { identity } => identity.map_or(Ok(()), |id| self.known(id)),
             Act::Unfreeze { identity: None } if !self.frozen => Err(ActError::NotFrozen),
-            Act::Unfreeze { identity: None } => Ok(()),
+            Act::Erase { .. } | Act::Unfreeze { identity: None } => Ok(()),
             Act::Unfreeze { identity: Some(identity) } => {
                 self.known(*identity)?;
                 let state = self.identities.get(identity);

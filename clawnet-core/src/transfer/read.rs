@@ -111,7 +111,7 @@ fn line<R: Read>(source: &mut Source<R>) -> Result<Entry, Wrong> {
     match &source.array::<9>()? {
         br#"{"hash":""# => {
             let hash = source.digest()?;
-            source.expect(br#"","record":"#)?;
+            source.must_be(br#"","record":"#)?;
             let mut rest = source.until(b'\n', Frame::SIZE_BYTES_MAX + TAIL_BYTES_MAX)?;
             let (length, sequence) = tail(&rest).ok_or(Flaw::Malformed)?;
             if length > Frame::SIZE_BYTES_MAX {
@@ -121,19 +121,19 @@ fn line<R: Read>(source: &mut Source<R>) -> Result<Entry, Wrong> {
             Ok(Entry::Record(Frame::new(sequence, hash, rest.into())))
         }
         br#"{"body":{"# => {
-            source.expect(br#""content":""#)?;
+            source.must_be(br#""content":""#)?;
             let content = source.base64(BODY_BYTES_MAX)?;
-            source.expect(br#","digest":""#)?;
+            source.must_be(br#","digest":""#)?;
             let digest = source.digest()?;
-            source.expect(b"\"}}\n")?;
+            source.must_be(b"\"}}\n")?;
             Ok(Entry::Body(digest, content))
         }
         br#"{"end":{""# => {
-            source.expect(br#"hash":""#)?;
+            source.must_be(br#"hash":""#)?;
             let hash = source.digest()?;
-            source.expect(br#"","sequence":"#)?;
+            source.must_be(br#"","sequence":"#)?;
             let sequence = number(&source.until(b'}', TAIL_BYTES_MAX)?).ok_or(Flaw::Malformed)?;
-            source.expect(b"}\n")?;
+            source.must_be(b"}\n")?;
             Ok(Entry::End(Head { sequence, hash }))
         }
         _ => Err(Flaw::Malformed.into()),

@@ -73,7 +73,7 @@ impl<R: Read> Source<R> {
     }
 
     /// The next bytes, which have to be these.
-    pub(super) fn expect(&mut self, text: &[u8]) -> Result<(), Wrong> {
+    pub(super) fn must_be(&mut self, text: &[u8]) -> Result<(), Wrong> {
         if self.take(text.len())? == text { Ok(()) } else { Err(Flaw::Malformed.into()) }
     }
 

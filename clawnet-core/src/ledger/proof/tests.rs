@@ -76,11 +76,15 @@ fn often() -> Limits {
     Limits { checkpoint_every: 100, snapshot_every: 1000, ..Limits::default() }
 }
 
+fn place(number: u64) -> usize {
+    usize::try_from(number).unwrap()
+}
+
 /// The root over the first `size` records, by somebody who reads them all.
 async fn root_of(store: &MemoryStore, size: u64) -> TreeHash {
     let mut verifier = Verifier::new(key(1).public_key());
     let log = key(1).public_key().owner();
-    for frame in store.read(log, 1, usize::MAX).await.unwrap().iter().take(size as usize) {
+    for frame in store.read(log, 1, usize::MAX).await.unwrap().iter().take(place(size)) {
         verifier.check(frame).unwrap();
     }
     verifier.found().root
@@ -109,9 +113,9 @@ fn every_record_is_proven_under_every_checkpoint_whatever_became_of_the_rows() {
                 assert_eq!(root, root_of(&bench.store, size).await);
                 for sequence in (1..=size).step_by(61).chain([size]) {
                     let proof = kernel.prove(sequence, signed).await.unwrap();
-                    let frame = &frames[sequence as usize - 1];
+                    let frame = &frames[place(sequence) - 1];
                     proof.verify(frame.hash, &root).unwrap();
-                    let other = &frames[sequence as usize % frames.len()];
+                    let other = &frames[place(sequence) % frames.len()];
                     assert_eq!(proof.verify(other.hash, &root), Err(NotProven::Root));
                 }
                 let outside = kernel.prove(size + 1, signed).await;
@@ -137,7 +141,9 @@ fn rows_that_were_changed_are_made_again() {
         let mut rows = bench.store.index(log, range.clone()).await.unwrap();
         assert_eq!(rows.len(), 2, "9000 records have two whole rows");
         let kept = rows.clone();
-        rows.iter_mut().for_each(|row| row.value[77] ^= 1);
+        for row in &mut rows {
+            row.value[77] ^= 1;
+        }
         bench.store.keep_index(log, rows).await.unwrap();
         bench.kernel.prove(3, &signed).await.unwrap();
         bench.kernel.prove(8000, &signed).await.unwrap();
@@ -160,7 +166,8 @@ fn a_checkpoint_needs_a_key_that_the_owner_certified() {
         assert!(bench.kernel.checkpoint().await.is_err());
 
         let other = Bench::open(Limits::default()).await;
-        let (_, foreign) = (other.look(50).await, other.kernel.checkpoint().await.unwrap());
+        other.look(50).await;
+        let foreign = other.kernel.checkpoint().await.unwrap();
         assert!(matches!(bench.kernel.prove(1, &foreign).await, Err(ProofError::Foreign)));
         let keyless = open(&bench.store, Limits::default()).await;
         assert!(matches!(keyless.checkpoint().await, Err(CheckpointError::NoKey)));
