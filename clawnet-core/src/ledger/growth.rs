@@ -184,9 +184,9 @@ pub(super) fn row_entry(at: NodeAt, row: &[TreeHash]) -> IndexEntry {
     IndexEntry::new(row_key(at), value)
 }
 
-/// Where a row is kept: `t`, the level, the row's place in it.
+/// Where a row is kept: `n`, the level, the row's place in it.
 pub(super) fn row_key(at: NodeAt) -> Vec<u8> {
-    let mut key = vec![b't', at.level];
+    let mut key = vec![b'n', at.level];
     key.extend(at.index.to_be_bytes());
     key
 }

@@ -7,6 +7,7 @@
 //! o | block (8) | part (1) | from (8) what came of intents of that part of the block, as recorded
 //!                                     in block `from`
 //! t | block (8)                       the time of the block's first record (8)
+//! n | level (1) | place (8)           a row of the tree's nodes: not ours, see `growth`
 //! ```
 //!
 //! Numbers are big endian. A block is [`BLOCK`] records, the first from record 1 on; within it a

@@ -137,7 +137,7 @@ fn rows_that_were_changed_are_made_again() {
         bench.look(4500).await;
         let signed = bench.kernel.checkpoint().await.unwrap();
         let log = bench.kernel.owner_id();
-        let range = crate::IndexRange::prefix(b"t", 100);
+        let range = crate::IndexRange::prefix(b"n", 100);
         let mut rows = bench.store.index(log, range.clone()).await.unwrap();
         assert_eq!(rows.len(), 2, "9000 records have two whole rows");
         let kept = rows.clone();
