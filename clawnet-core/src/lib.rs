@@ -86,6 +86,34 @@
 //! There is no public `authorize()`: no authorization without execution, and no execution without
 //! two records.
 //!
+//! # The ledger, to outsiders
+//!
+//! Every record is chained, and a leaf of a tree whose root the kernel signs, with a key that the
+//! owner certified, in the form that public witnesses read. Who holds one such checkpoint finds every
+//! rewriting and every cut before it; one record is proven with a few hashes; and a [`Bundle`] says
+//! who did what, under which grant and by whose yes, to somebody who has nothing but the owner's
+//! public key. [`format`] is the specification.
+//!
+//! ```
+//! # use clawnet_core::*;
+//! # futures::executor::block_on(async {
+//! # let key = SoftwareKey::from_secret(&[7; 32]);
+//! # let founder = key.public_key();
+//! # let kernel = Kernel::governing(founder).open(MemoryStore::new(), ManualClock::default()).await?;
+//! # let owner = kernel.owner(key).await?;
+//! let own = SoftwareKey::from_secret(&[8; 32]);             // the kernel's, and not the owner's
+//! owner.certify(own.public_key()).await?;
+//! kernel.sign_with(own);
+//! let work = owner.identity("work").await?;
+//! let checkpoint = kernel.checkpoint().await?;              // a signed note: keep it elsewhere
+//!
+//! let bundle = owner.bundle(3, &checkpoint).await?;         // record 3 made the identity
+//! println!("{}", bundle.check(founder)?);                   // anybody can, with the key alone
+//! let deeds = owner.query(&Query::new().identity(work), 50).await?.deeds;
+//! assert!(deeds.is_empty());                                // it did nothing yet
+//! # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+//! ```
+//!
 //! # Invariants, and what each assumes
 //!
 //! 1. **Intent before effect, outcome after.** The intent is durable before the endpoint runs. Only
