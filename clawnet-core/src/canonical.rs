@@ -12,6 +12,10 @@ use serde_json::{
     ser::{CharEscape, CompactFormatter, Formatter},
 };
 
+mod reader;
+
+pub(crate) use reader::is_canonical;
+
 /// The canonical bytes of `value`, appended to `out`.
 pub(crate) fn write<T: Serialize + ?Sized>(
     value: &T,

@@ -27,8 +27,10 @@
 use std::{io, sync::Arc};
 
 use crate::{
+    canonical::is_canonical,
     key::PublicKey,
-    store::StoreError,
+    record::AuditRecord,
+    store::{Frame, StoreError},
     verify::{Damage, Verification},
 };
 
@@ -201,10 +203,12 @@ fn first_line(founder: PublicKey) -> String {
     format!("{{\"export\":{{{about}}}}}\n")
 }
 
-/// Whether a record's payload is one JSON text in one line, so that a line it stands in says what
-/// it says and nothing else.
-fn is_line_of_json(payload: &[u8]) -> bool {
-    let text = std::str::from_utf8(payload).ok();
-    let text = text.filter(|text| !text.contains(|c: char| c < ' '));
-    text.is_some_and(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok())
+/// The record in a frame, if it is as a kernel writes it: canonical, so that a line it stands in
+/// says what it says and nothing else, and with nothing in it that is unknown.
+fn record_of(frame: &Frame) -> Result<AuditRecord, Damage> {
+    let damage = |what| Damage { sequence: frame.sequence, what };
+    if !is_canonical(&frame.payload) {
+        return Err(damage("it is not canonical JSON".into()));
+    }
+    AuditRecord::from_frame(frame).map_err(|error| damage(error.what))
 }

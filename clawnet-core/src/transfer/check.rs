@@ -2,23 +2,24 @@
 use std::{collections::BTreeSet, io::Read};
 
 use super::{
-    Flaw, ImportError, Transferred, is_line_of_json,
+    Flaw, ImportError, Transferred,
     read::{Entry, Reader},
+    record_of,
 };
 use crate::{
     digest::Digest,
     key::PublicKey,
-    record::AuditRecord,
     store::{Frame, Head},
-    verify::{Damage, Verifier},
+    verify::Verifier,
 };
 
 /// An export being read, of which everything that was handed out is verified.
 pub(super) struct Checked<R> {
     reader: Reader<R>,
     verifier: Verifier,
-    /// What a body would be named by.
     last: Option<Frame>,
+    /// The body that the last record names.
+    named: Option<Digest>,
     /// 32 bytes of each body that was there.
     bodies: BTreeSet<Digest>,
 }
@@ -33,7 +34,7 @@ impl<R: Read> Checked<R> {
     pub(super) fn open(source: R, founder: PublicKey) -> Result<Self, ImportError> {
         let reader = Reader::open(source, founder)?;
         let verifier = Verifier::new(founder);
-        Ok(Self { reader, verifier, last: None, bodies: BTreeSet::new() })
+        Ok(Self { reader, verifier, last: None, named: None, bodies: BTreeSet::new() })
     }
 
     /// The last record that was handed out.
@@ -52,10 +53,7 @@ impl<R: Read> Checked<R> {
         match self.reader.next(head.sequence)? {
             Entry::Record(frame) => {
                 self.verifier.check(&frame)?;
-                if !is_line_of_json(&frame.payload) {
-                    let what = "it is not one line of JSON".into();
-                    return Err(Damage { sequence: frame.sequence, what }.into());
-                }
+                self.named = record_of(&frame)?.event.body();
                 Ok(Some(Item::Record(self.last.insert(frame))))
             }
             Entry::Body(digest, content) => match self.check_body(digest, &content) {
@@ -70,8 +68,7 @@ impl<R: Read> Checked<R> {
     }
 
     fn check_body(&mut self, digest: Digest, content: &[u8]) -> Result<(), Flaw> {
-        let record = self.last.as_ref().and_then(|frame| AuditRecord::from_frame(frame).ok());
-        if record.and_then(|record| record.event.body()) != Some(digest) {
+        if self.named != Some(digest) {
             return Err(Flaw::Unnamed);
         }
         if Digest::of_content(content) != digest {

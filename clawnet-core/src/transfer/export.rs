@@ -1,13 +1,12 @@
 //! Writing a whole ledger down, verified as it goes by.
 use std::{collections::BTreeSet, io::Write};
 
-use super::{BODY_BYTES_MAX, Export, ExportError, Transferred, is_line_of_json, write::Writer};
+use super::{BODY_BYTES_MAX, Export, ExportError, Transferred, record_of, write::Writer};
 use crate::{
     digest::Digest,
     ledger::{Ledger, Progress, Reading, Unread},
     record::AuditRecord,
-    store::{Frame, StoreError},
-    verify::Damage,
+    store::StoreError,
 };
 
 /// How much is read from the store at once.
@@ -37,13 +36,10 @@ pub(crate) async fn export(
             Err(error) => return writer.flush().and(Err(error)),
         };
         for frame in &frames {
-            if !is_line_of_json(&frame.payload) {
-                let what = "it is not one line of JSON".into();
-                return Err(Damage { sequence: frame.sequence, what }.into());
-            }
+            let record = record_of(frame)?;
             writer.record(frame)?;
             if how.bodies {
-                bodies.follow(frame, &mut writer).await?;
+                bodies.follow(&record, &mut writer).await?;
             }
         }
         progress(reading.progress());
@@ -63,9 +59,11 @@ struct Bodies<'l> {
 }
 
 impl Bodies<'_> {
-    async fn follow(&mut self, frame: &Frame, writer: &mut Writer<'_>) -> Result<(), ExportError> {
-        let record = AuditRecord::from_frame(frame)
-            .map_err(|error| Damage { sequence: error.sequence, what: error.what })?;
+    async fn follow(
+        &mut self,
+        record: &AuditRecord,
+        writer: &mut Writer<'_>,
+    ) -> Result<(), ExportError> {
         let Some(digest) = record.event.body().filter(|digest| self.named.insert(*digest)) else {
             return Ok(());
         };
