@@ -2,9 +2,12 @@
 
 mod attacks;
 mod compile;
+mod golden;
 mod power;
 mod properties;
 mod scenario_files;
+mod story;
 mod syscalls;
 mod tidy;
 mod traits;
+mod verifier;

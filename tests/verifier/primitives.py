@@ -1,7 +1,12 @@
-"""BLAKE3, and Ed25519 as strict as can be (RFC 8032), with the standard library only."""
+"""BLAKE3, SHA-256, and Ed25519 as strict as can be (RFC 8032): with the standard library only."""
 import functools
 import hashlib
 import struct
+
+
+def sha256(*parts):
+    return hashlib.sha256(b"".join(parts)).digest()
+
 
 # BLAKE3: blocks of 64 bytes, chunks of 16 blocks, and over the chunks a binary tree.
 IV = struct.unpack("<8I", bytes.fromhex(
@@ -49,6 +54,7 @@ def context_key(context):
     return struct.unpack("<8I", blake3(context.encode(), IV, CONTEXT))
 
 
+@functools.lru_cache(4096)  # of exports that begin alike
 def derive_key(context, material):
     return blake3(material, context_key(context), MATERIAL)
 
@@ -87,6 +93,7 @@ ZERO = (0, 1, 1, 0)
 BASE = point(b"\x58" + b"\x66" * 31)
 
 
+@functools.lru_cache(4096)
 def signed(key, message, signature):
     """Whether `signature` is the one by `key` over `message`: no weak keys, no second forms."""
     a, r, s = point(key), point(signature[:32]), int.from_bytes(signature[32:], "little")
