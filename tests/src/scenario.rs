@@ -31,9 +31,13 @@ mod tampering;
 
 mod segment;
 
+mod spindle;
+
 mod shelf;
 
 mod home;
+
+mod kept;
 
 mod principal;
 
@@ -54,6 +58,18 @@ mod seeing;
 mod hand;
 
 mod breaking;
+
+mod keyring;
+
+mod proving;
+
+mod searching;
+
+mod moving;
+
+mod meeting;
+
+mod failing;
 
 mod command;
 

@@ -137,6 +137,7 @@ pub(super) fn verification(verification: &Verification) -> Value {
     json!({
         "records": verification.records,
         "acts": verification.acts,
+        "checkpoints": verification.checkpoints,
         "damage": damage.map(|damage| json!({"sequence": damage.sequence, "what": damage.what})),
     })
 }

@@ -8,10 +8,11 @@ use super::{
     answer,
     fault::{Call, Fault},
     moment::Moment,
+    shelf::Shelf,
     step::Step,
     tampering::Tampering,
     trouble::Trouble,
-    world::World,
+    world::{Start, World},
 };
 
 /// Lets time pass.
@@ -48,12 +49,20 @@ impl Step for SetClockStep {
 pub(super) struct RestartStep {
     #[serde(default)]
     replaying_everything: bool,
+    remembering: Option<String>,
+    on: Option<String>,
 }
 
 impl Step for RestartStep {
     fn run(&self, world: &mut World) -> Result<Value, Trouble> {
+        let remembered = self.remembering.as_ref().map(|name| world.checkpoints.find(name));
+        let remembered = remembered.transpose()?.cloned();
+        let on = self.on.as_ref().map(|name| world.backups.find(name)).transpose()?.cloned();
         world.close();
-        world.open(self.replaying_everything)?;
+        if let Some(path) = on {
+            world.shelf = Shelf::Folder(path);
+        }
+        world.open(Start { whole: self.replaying_everything, remembered })?;
         recovered(world)
     }
 }
@@ -65,9 +74,7 @@ pub(super) struct CrashStep {}
 
 impl Step for CrashStep {
     fn run(&self, world: &mut World) -> Result<Value, Trouble> {
-        world.close();
-        let lost = world.shelf.lose_buffered();
-        world.open(false)?;
+        let lost = world.crash()?;
         let mut result = recovered(world)?;
         if let Some(fields) = result.as_object_mut() {
             fields.insert("lost".into(), lost.into());

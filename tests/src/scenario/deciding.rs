@@ -30,6 +30,7 @@ pub(super) struct OwnerStep {
 struct LimitsText {
     questions_open_max: Option<usize>,
     question_ttl: Option<Moment>,
+    checkpoint_every: Option<u64>,
     snapshot_every: Option<u64>,
     durable_reads: Option<bool>,
 }
@@ -39,6 +40,7 @@ impl LimitsText {
         let mut limits = Limits::default();
         limits.questions_open_max = self.questions_open_max.unwrap_or(limits.questions_open_max);
         limits.question_ttl = self.question_ttl.map_or(limits.question_ttl, Moment::as_duration);
+        limits.checkpoint_every = self.checkpoint_every.unwrap_or(limits.checkpoint_every);
         limits.snapshot_every = self.snapshot_every.unwrap_or(limits.snapshot_every);
         limits.durable_reads = self.durable_reads.unwrap_or(limits.durable_reads);
         limits
@@ -73,7 +75,7 @@ impl Step for IdentityStep {
             Some(parent) => block_on(owner.delegate(parent, &self.r#as))?,
             None => block_on(owner.identity(&self.r#as))?,
         };
-        world.names.give(&self.r#as, Id::Identity(identity));
+        world.names.give_new(&self.r#as, Id::Identity(identity));
         Ok(json!({"identity": identity}))
     }
 }
@@ -85,6 +87,7 @@ pub(super) struct BindStep {
     r#as: String,
     to: String,
     runtime: Option<String>,
+    job: Option<String>,
 }
 
 impl Step for BindStep {
@@ -92,9 +95,13 @@ impl Step for BindStep {
         world.names.check_free(&self.r#as)?;
         let identity = world.names.find(&self.to)?;
         let runtime = self.runtime.as_deref().unwrap_or("scenario");
-        let agent = block_on(world.owner(None)?.bind(identity, &self.r#as, runtime))?;
+        let owner = world.owner(None)?;
+        let agent = match &self.job {
+            Some(job) => block_on(owner.attempt(identity, job, runtime))?,
+            None => block_on(owner.bind(identity, &self.r#as, runtime))?,
+        };
         let id = agent.caller().agent();
-        world.names.give(&self.r#as, Id::Agent(id));
+        world.names.give_new(&self.r#as, Id::Agent(id));
         world.belong(id);
         world.principal()?.keep(agent);
         Ok(json!({"agent": id}))

@@ -10,6 +10,7 @@ use super::trouble::Trouble;
 #[derive(Debug)]
 pub(super) struct Home {
     root: PathBuf,
+    places: u32,
     _temporary: Option<TempDir>,
 }
 
@@ -21,11 +22,17 @@ impl Home {
             (store, _) => store.unwrap_or(Path::new(".")).join("home"),
         };
         Dir::create_ambient_dir_all(&root, ambient_authority())?;
-        Ok(Self { root, _temporary: temporary })
+        Ok(Self { root, places: 0, _temporary: temporary })
     }
 
     /// Where the owner of this name is at home. A name is taken for what it is, whatever it holds.
     pub(super) fn of(&self, owner: &str) -> PathBuf {
         self.root.join(blake3::hash(owner.as_bytes()).to_hex().as_str())
+    }
+
+    /// A place where nothing is yet.
+    pub(super) fn another(&mut self) -> PathBuf {
+        self.places += 1;
+        self.root.join(format!("place{}", self.places))
     }
 }

@@ -40,6 +40,18 @@ impl Names {
         first
     }
 
+    /// Names what was just made. A ledger that went back makes the same identifiers again: what bore
+    /// this one is gone.
+    pub(super) fn give_new(&mut self, name: &str, id: Id) {
+        self.shown.insert(id.text(), name.into());
+        self.ids.insert(name.into(), id);
+    }
+
+    /// Shows `text`, a key say, as `name` from here on.
+    pub(super) fn show(&mut self, text: String, name: &str) {
+        self.shown.entry(text).or_insert_with(|| name.into());
+    }
+
     /// The name of a thing that may have one already, as the same question asked twice.
     pub(super) fn give_or_count(
         &mut self,
@@ -120,10 +132,6 @@ impl Names {
     }
 
     pub(super) fn replace_in_text(&self, mut text: String) -> String {
-        let prefixes = ["own_", "idn_", "agt_", "grt_", "tkt_"];
-        if !prefixes.iter().any(|prefix| text.contains(prefix)) {
-            return text;
-        }
         for (id, name) in &self.shown {
             if text.contains(id.as_str()) {
                 text = text.replace(id.as_str(), name);

@@ -7,8 +7,8 @@ use cap_std::{
     fs::{Dir, DirBuilder, DirBuilderExt as _},
 };
 use clawnet_core::{
-    Agent, AgentId, Kernel, Limits, ManualClock, Mount, Owner, PublicKey, Signature, Signer,
-    SignerError, SoftwareKey, Store,
+    Agent, AgentId, Kernel, Limits, ManualClock, Mount, Owner, OwnerError, PublicKey, Signature,
+    SignedCheckpoint, Signer, SignerError, SoftwareKey, Store,
 };
 use clawnet_fs::{Durability, Folders, Node};
 use futures::executor::block_on;
@@ -24,6 +24,10 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Principal {
     pub(super) name: String,
+    /// Whose keys they have, or had, to decide with: their own first.
+    hands: Vec<String>,
+    /// The key the kernel is told to sign with at every start.
+    kernel_key: Option<String>,
     limits: Limits,
     pub(super) house: HouseRules,
     /// Where the owner's folders are, and what only their node may touch.
@@ -59,6 +63,8 @@ pub(super) struct Surroundings {
     pub(super) manner: Manner,
     /// Whether every record is verified, not only those after the kept state.
     pub(super) whole: bool,
+    /// A checkpoint that was kept elsewhere.
+    pub(super) remembered: Option<SignedCheckpoint>,
 }
 
 /// Whose key signs, if not the owner's.
@@ -81,23 +87,52 @@ pub(super) struct Forger {
 impl Principal {
     pub(super) fn new(name: &str, limits: Limits, home: PathBuf) -> Self {
         let (house, folders) = (HouseRules::default(), Vec::new());
-        Self { name: name.into(), limits, house, home, folders, open: None }
+        let (hands, kernel_key) = (vec![name.into()], None);
+        Self { name: name.into(), hands, kernel_key, limits, house, home, folders, open: None }
     }
 
+    /// The key that names the owner's ledger, for good.
     pub(super) fn public_key(&self) -> PublicKey {
         key(&self.name).public_key()
     }
 
     /// Opens the kernel on what the store holds.
     pub(super) fn open_in(&mut self, surroundings: Surroundings) -> Result<(), Trouble> {
-        let Surroundings { store, clock, manner, whole } = surroundings;
+        let Surroundings { store, clock, manner, whole, remembered } = surroundings;
         let governing = Kernel::governing(self.public_key()).limits(self.limits);
         let governing = governing.house(self.house.clone());
         let governing = if whole { governing.verifying_everything() } else { governing };
+        let own = |signed: &&SignedCheckpoint| {
+            signed.checkpoint().owner() == Some(self.public_key().owner())
+        };
+        let governing = match remembered.as_ref().filter(own) {
+            Some(signed) => governing.remembering_checkpoint(signed),
+            None => governing,
+        };
         let kernel = block_on(governing.open_shared(store, clock))?;
+        if let Some(name) = &self.kernel_key {
+            kernel.sign_with(key(name));
+        }
         let probes = Arc::new(kernel.mount("probe", Mirror(manner)));
         self.open = Some(Open { kernel, probes, agents: BTreeMap::new(), node: None });
         Ok(())
+    }
+
+    /// Gives the kernel a key to sign with, now and at every start.
+    pub(super) fn sign_with(&mut self, name: &str) -> Result<(), Trouble> {
+        self.opened()?.kernel.sign_with(key(name));
+        self.kernel_key = Some(name.into());
+        Ok(())
+    }
+
+    /// Whose key the kernel signs with.
+    pub(super) fn kernel_key(&self) -> Option<&str> {
+        self.kernel_key.as_deref()
+    }
+
+    /// Remembers that the owner has this key too.
+    pub(super) fn take_key(&mut self, name: &str) {
+        self.hands.push(name.into());
     }
 
     /// Lets the kernel and all that came from it go.
@@ -160,11 +195,16 @@ impl Principal {
         Ok(mount)
     }
 
-    /// The owner's own hand, or that of somebody who would like it to be.
+    /// The owner's own hand, with whichever of their keys is in force, or that of somebody who
+    /// would like it to be.
     pub(super) fn owner(&self, signed_by: Option<&SignedBy>) -> Result<Owner, Trouble> {
         let kernel = &self.opened()?.kernel;
         Ok(match signed_by {
-            None => block_on(kernel.owner(key(&self.name)))?,
+            None => {
+                let mut tried =
+                    self.hands.iter().rev().map(|name| block_on(kernel.owner(key(name))));
+                tried.find(Result::is_ok).unwrap_or(Err(OwnerError::ForeignKey))?
+            }
             Some(SignedBy::Key(name)) => block_on(kernel.owner(key(name)))?,
             Some(SignedBy::Forger(Forger { forger })) => {
                 block_on(kernel.owner(Forgery { claims: self.public_key(), key: key(forger) }))?
@@ -190,7 +230,7 @@ impl Principal {
 }
 
 /// The key that a name makes: the same in every run.
-fn key(name: &str) -> SoftwareKey {
+pub(super) fn key(name: &str) -> SoftwareKey {
     SoftwareKey::from_secret(&blake3::derive_key("clawnet scenario owner key", name.as_bytes()))
 }
 

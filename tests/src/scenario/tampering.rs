@@ -1,5 +1,5 @@
 //! What somebody with the disk can do to records.
-use clawnet_core::{Frame, OwnerId};
+use clawnet_core::{Digest, Frame, OwnerId};
 
 /// One edit behind the kernel's back.
 #[derive(Debug, Clone, Copy)]
@@ -51,17 +51,22 @@ impl Tampering {
 /// Numbers the records anew and gives each the hash it should have: what somebody does who has the
 /// disk and knows the format, and lacks nothing but the owner's key.
 pub(super) fn rehash(owner: OwnerId, frames: &mut [Frame]) {
-    let mut previous = [0; 32];
+    let mut previous = Digest::from_bytes([0; 32]);
     for (frame, sequence) in frames.iter_mut().zip(1_u64..) {
-        let mut hasher = blake3::Hasher::new_derive_key("clawnet 2026 ledger chain v1");
-        let length = (frame.payload.len() as u64).to_le_bytes();
-        let parts: [&[u8]; 5] =
-            [owner.as_bytes(), &sequence.to_le_bytes(), &previous, &length, &frame.payload];
-        for part in parts {
-            hasher.update(part);
-        }
-        previous = *hasher.finalize().as_bytes();
         frame.sequence = sequence;
-        frame.hash = clawnet_core::Digest::from_bytes(previous);
+        frame.hash = chain((owner, sequence), previous, &frame.payload);
+        previous = frame.hash;
     }
+}
+
+/// The hash a record of this payload has at its place, by the format's description alone.
+pub(super) fn chain((owner, sequence): (OwnerId, u64), previous: Digest, payload: &[u8]) -> Digest {
+    let mut hasher = blake3::Hasher::new_derive_key("clawnet 2026 ledger chain v1");
+    let length = (payload.len() as u64).to_le_bytes();
+    let sequence = sequence.to_le_bytes();
+    let parts: [&[u8]; 5] = [owner.as_bytes(), &sequence, previous.as_bytes(), &length, payload];
+    for part in parts {
+        hasher.update(part);
+    }
+    Digest::from_bytes(*hasher.finalize().as_bytes())
 }

@@ -1,5 +1,8 @@
 //! Why a command gave no result: the file is wrong, or the kernel said no.
-use clawnet_core::{OwnerError, ResourceError, StoreError};
+use clawnet_core::{
+    CheckpointError, ExportError, HeadError, ImportError, NotProven, NoteError, OwnerError,
+    ProofError, ResourceError, StoreError, WitnessError,
+};
 
 /// A command that did not come about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,22 +32,28 @@ impl Trouble {
     }
 }
 
-impl From<OwnerError> for Trouble {
-    fn from(error: OwnerError) -> Self {
-        Self::said(&error)
-    }
+macro_rules! said {
+    ($($error:ident,)*) => {$(
+        impl From<$error> for Trouble {
+            fn from(error: $error) -> Self {
+                Self::said(&error)
+            }
+        }
+    )*};
 }
 
-impl From<StoreError> for Trouble {
-    fn from(error: StoreError) -> Self {
-        Self::said(&error)
-    }
-}
-
-impl From<ResourceError> for Trouble {
-    fn from(error: ResourceError) -> Self {
-        Self::said(&error)
-    }
+said! {
+    CheckpointError,
+    ExportError,
+    HeadError,
+    ImportError,
+    NotProven,
+    NoteError,
+    OwnerError,
+    ProofError,
+    ResourceError,
+    StoreError,
+    WitnessError,
 }
 
 /// The tool's own files: a folder that cannot be made is nothing a scenario is about.

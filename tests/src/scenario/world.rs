@@ -2,24 +2,30 @@
 use std::{
     collections::BTreeMap,
     future::{Future, poll_fn},
-    path::Path,
+    io,
+    path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
     task::Poll,
 };
 
-use clawnet_core::{AgentId, Limits, ManualClock, Owner, Refusal, Store};
+use clawnet_core::{
+    AgentId, Export, Frame, Import, Limits, LocalStore, ManualClock, Misbehaviour, Owner, OwnerId,
+    Presented, PublicKey, Refusal, SignedCheckpoint, Transferred,
+};
 use futures::executor::block_on;
 use serde_json::Value;
 
 use super::{
     fault::Faults,
     home::Home,
+    kept::Kept,
     name::{Id, Names},
     principal::{Principal, SignedBy, Surroundings},
     probe::Manner,
-    shelf::Shelf,
+    shelf::{OpenStore, Shelf},
     sim::SimStore,
+    spindle::Spindle,
     trouble::Trouble,
 };
 
@@ -29,9 +35,9 @@ pub(super) struct World {
     pub(super) faults: Faults,
     pub(super) names: Names,
     pub(super) manner: Manner,
-    home: Home,
+    pub(super) home: Home,
     pub(super) shelf: Shelf,
-    store: Option<Arc<dyn Store>>,
+    store: Option<OpenStore>,
     principals: BTreeMap<String, Principal>,
     /// Whose turn it is.
     current: String,
@@ -40,6 +46,20 @@ pub(super) struct World {
     pending: BTreeMap<String, Pending>,
     /// Changes to files that can be taken back, by the names the file gave them.
     pub(super) changes: BTreeMap<String, u64>,
+    pub(super) checkpoints: Kept<SignedCheckpoint>,
+    pub(super) exports: Kept<Vec<u8>>,
+    pub(super) heads: Kept<Presented>,
+    pub(super) accusations: Kept<Misbehaviour>,
+    pub(super) backups: Kept<PathBuf>,
+}
+
+/// How a process starts.
+#[derive(Debug, Default)]
+pub(super) struct Start {
+    /// Whether every record is verified, not only those after the kept state.
+    pub(super) whole: bool,
+    /// A checkpoint that was kept elsewhere.
+    pub(super) remembered: Option<SignedCheckpoint>,
 }
 
 /// A submission that is still on its way.
@@ -72,6 +92,11 @@ impl World {
             belongs: BTreeMap::new(),
             pending: BTreeMap::new(),
             changes: BTreeMap::new(),
+            checkpoints: Kept::of("checkpoint"),
+            exports: Kept::of("export"),
+            heads: Kept::of("head"),
+            accusations: Kept::of("proof of misbehaviour"),
+            backups: Kept::of("backup"),
         };
         world.store = Some(world.shelf.open(&world.faults)?);
         Ok(world)
@@ -84,7 +109,7 @@ impl World {
             self.names.check_free(name)?;
             let mut principal = Principal::new(name, limits, self.home.of(name));
             let id = principal.public_key().owner();
-            principal.open_in(self.surroundings(false)?)?;
+            principal.open_in(self.surroundings(Start::default())?)?;
             self.names.give(name, Id::Owner(id.to_string()));
             self.principals.insert(name.into(), principal);
         }
@@ -129,6 +154,41 @@ impl World {
         self.belongs.insert(agent, self.current.clone());
     }
 
+    /// The owner of this ledger, if they are here.
+    pub(super) fn principal_with(&self, ledger: OwnerId) -> Result<&Principal, Trouble> {
+        let mut all = self.principals.values();
+        let nobody = || Trouble::misread("the owner of this ledger is not in this world");
+        all.find(|principal| principal.public_key().owner() == ledger).ok_or_else(nobody)
+    }
+
+    /// A record of a ledger as the store has it, and the one before it if there is one.
+    pub(super) fn frames(&self, ledger: OwnerId, sequence: u64) -> Result<Vec<Frame>, Trouble> {
+        let from = sequence.saturating_sub(1).max(1);
+        let mut frames = Vec::new();
+        while let Some(next) = (from..=sequence).nth(frames.len()) {
+            let read = block_on(self.opened()?.bare.read(ledger, next, 1))?;
+            let Some(frame) = read.into_iter().next() else { break };
+            frames.push(frame);
+        }
+        Ok(frames)
+    }
+
+    /// The store that keeps files.
+    pub(super) fn local(&self) -> Result<Arc<LocalStore>, Trouble> {
+        let none = || Trouble::misread("it needs files: begin with `disk`, or run with `--store`");
+        self.opened()?.local.clone().ok_or_else(none)
+    }
+
+    /// Puts every ledger to come on a simulated disk.
+    pub(super) fn use_disk(&mut self) -> Result<(), Trouble> {
+        if !self.principals.is_empty() {
+            return Err(Trouble::misread("the disk comes before the first owner"));
+        }
+        self.close();
+        self.shelf = Shelf::Disk(Spindle::default());
+        self.open(Start::default())
+    }
+
     /// Lets go of everything in memory, as the end of a process does.
     pub(super) fn close(&mut self) {
         self.pending.clear();
@@ -136,12 +196,66 @@ impl World {
             principal.close();
         }
         self.store = None;
+        self.shelf.stopped();
     }
 
     /// Opens everything again.
-    pub(super) fn open(&mut self, whole: bool) -> Result<(), Trouble> {
+    pub(super) fn open(&mut self, start: Start) -> Result<(), Trouble> {
+        self.open_store()?;
+        self.open_kernels(start)
+    }
+
+    /// Cuts the power, starts again on what the disk kept, and counts the records that are gone.
+    pub(super) fn crash(&mut self) -> Result<u64, Trouble> {
+        let heads = self.principals.values().filter_map(|principal| principal.opened().ok());
+        let before: u64 = heads.map(|open| open.kernel.head().sequence).sum();
+        self.shelf.cut();
+        self.close();
+        let lost = self.shelf.lose_buffered();
+        self.open_store()?;
+        let mut after = 0;
+        for principal in self.principals.values() {
+            let ledger = principal.public_key().owner();
+            after += block_on(self.opened()?.bare.head(ledger))?.sequence;
+        }
+        self.open_kernels(Start::default())?;
+        Ok(lost.unwrap_or_else(|| before.saturating_sub(after)))
+    }
+
+    /// Puts an export in the place of the present owner's ledger, or behind it, and starts again.
+    /// If it is refused, everything stays as it is.
+    pub(super) fn import(&mut self, export: &[u8], anew: bool) -> Result<Transferred, Trouble> {
+        let founder = self.principal()?.public_key();
+        let mut all = if anew { self.exports_of_others(founder)? } else { Vec::new() };
+        all.push((founder, export.to_vec()));
+        self.close();
+        let fresh = anew.then(|| self.shelf.another(self.home.another()));
+        let imported = fill(fresh.as_ref().unwrap_or(&self.shelf), all);
+        if let (Ok(_), Some(fresh)) = (&imported, fresh) {
+            self.shelf = fresh;
+        }
+        self.open(Start::default())?;
+        imported
+    }
+
+    /// What moves along, whole.
+    fn exports_of_others(&self, founder: PublicKey) -> Result<Vec<(PublicKey, Vec<u8>)>, Trouble> {
+        let mut exports = Vec::new();
+        for principal in self.principals.values().filter(|other| other.public_key() != founder) {
+            let (mut bytes, how) = (Vec::new(), Export::native().with_bodies());
+            block_on(principal.owner(None)?.export(&mut bytes, how, |_| ()))?;
+            exports.push((principal.public_key(), bytes));
+        }
+        Ok(exports)
+    }
+
+    fn open_store(&mut self) -> Result<(), Trouble> {
         self.store = Some(self.shelf.open(&self.faults)?);
-        let surroundings = self.surroundings(whole)?;
+        Ok(())
+    }
+
+    fn open_kernels(&mut self, start: Start) -> Result<(), Trouble> {
+        let surroundings = self.surroundings(start)?;
         for principal in self.principals.values_mut() {
             principal.open_in(surroundings.clone())?;
         }
@@ -184,11 +298,28 @@ impl World {
         self.drive(pending.work)
     }
 
-    fn surroundings(&self, whole: bool) -> Result<Surroundings, Trouble> {
+    fn opened(&self) -> Result<&OpenStore, Trouble> {
         let closed = || Trouble::Said("the store is not open: restart it".into());
-        let store = self.store.clone().ok_or_else(closed)?;
-        Ok(Surroundings { store, clock: self.clock.clone(), manner: self.manner.clone(), whole })
+        self.store.as_ref().ok_or_else(closed)
     }
+
+    fn surroundings(&self, start: Start) -> Result<Surroundings, Trouble> {
+        let store = self.opened()?.store.clone();
+        let (clock, manner) = (self.clock.clone(), self.manner.clone());
+        let Start { whole, remembered } = start;
+        Ok(Surroundings { store, clock, manner, whole, remembered })
+    }
+}
+
+/// Imports every export into a store, and tells what came of the last.
+fn fill(shelf: &Shelf, exports: Vec<(PublicKey, Vec<u8>)>) -> Result<Transferred, Trouble> {
+    let store = shelf.open(&Faults::default())?.bare;
+    let mut last = Err(Trouble::misread("there is nothing to import"));
+    for (founder, export) in exports {
+        let source = io::Cursor::new(export);
+        last = Ok(block_on(Import::of(founder).into_store(source, &*store, |_| ()))?);
+    }
+    last
 }
 
 /// What became of a submission so far.
