@@ -63,6 +63,8 @@ mod keyring;
 
 mod proving;
 
+mod bundling;
+
 mod searching;
 
 mod moving;

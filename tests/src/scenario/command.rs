@@ -8,6 +8,7 @@ use super::{
         AdvanceStep, CrashStep, FaultStep, RestartStep, SetClockStep, SettleStep, SnapshotStep,
         TamperStep, VerifyStep,
     },
+    bundling::{BundleStep, CheckBundleStep},
     deciding::{
         ApproveStep, ArchiveStep, BindStep, DismissStep, FreezeStep, GrantStep, HouseStep,
         IdentityStep, OwnerStep, RejectStep, RetireStep, RevokeStep, UnfreezeStep,
@@ -84,6 +85,8 @@ const COMMANDS: &[(&str, Read)] = &[
     ("checkpoint", read::<CheckpointStep>),
     ("prove", read::<ProveStep>),
     ("prove_growth", read::<ProveGrowthStep>),
+    ("bundle", read::<BundleStep>),
+    ("check_bundle", read::<CheckBundleStep>),
     ("query", read::<QueryStep>),
     ("body", read::<BodyStep>),
     ("erase", read::<EraseStep>),

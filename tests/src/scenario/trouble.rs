@@ -1,7 +1,7 @@
 //! Why a command gave no result: the file is wrong, or the kernel said no.
 use clawnet_core::{
-    CheckpointError, ExportError, HeadError, ImportError, NotProven, NoteError, OwnerError,
-    ProofError, ResourceError, StoreError, WitnessError,
+    BundleError, CheckpointError, ExportError, HeadError, ImportError, NotABundle, NotProven,
+    NoteError, OwnerError, ProofError, ResourceError, StoreError, Unproven, WitnessError,
 };
 
 /// A command that did not come about.
@@ -43,16 +43,19 @@ macro_rules! said {
 }
 
 said! {
+    BundleError,
     CheckpointError,
     ExportError,
     HeadError,
     ImportError,
+    NotABundle,
     NotProven,
     NoteError,
     OwnerError,
     ProofError,
     ResourceError,
     StoreError,
+    Unproven,
     WitnessError,
 }
 

@@ -50,6 +50,7 @@ pub(super) struct World {
     pub(super) exports: Kept<Vec<u8>>,
     pub(super) heads: Kept<Presented>,
     pub(super) accusations: Kept<Misbehaviour>,
+    pub(super) bundles: Kept<String>,
     pub(super) backups: Kept<PathBuf>,
 }
 
@@ -96,6 +97,7 @@ impl World {
             exports: Kept::of("export"),
             heads: Kept::of("head"),
             accusations: Kept::of("proof of misbehaviour"),
+            bundles: Kept::of("bundle"),
             backups: Kept::of("backup"),
         };
         world.store = Some(world.shelf.open(&world.faults)?);
