@@ -168,6 +168,15 @@ fn a_file_that_is_wrong_is_told_so_with_its_line() {
         "{\"do\":\"identity\",\"as\":\"work\"}\n{\"do\":\"identity\",\"as\":\"work\"}",
         "f:2: the name `work` is taken: choose another",
     );
+    check(
+        "{\"do\":\"certify\",\"key\":\"k\"}\n{\"do\":\"checkpoint\",\"as\":\"monday\"}\n\
+         {\"do\":\"prove\",\"record\":1,\"under\":\"mondy\"}",
+        "f:3: no checkpoint is called `mondy`; did you mean `monday`?",
+    );
+    check(
+        r#"{"do":"disk_fault","says":"io"}"#,
+        "f:1: there is no simulated disk: begin the file with `disk`",
+    );
     check("[]", "f:1: a command is an object with a field `do`");
     check("{}", "f:1: a command has a field `do` that names it");
     check(

@@ -171,10 +171,10 @@ fn digest(
         _ => return Err(Trouble::misread("say which: a `ticket` or a `digest`")),
     };
     let records = block_on(world.owner(None)?.records(1, usize::MAX))?;
-    let asked = records.iter().find_map(|record| match &record.event {
-        Event::Asked(question) if question.ticket == ticket => Some(question),
-        _ => None,
+    let mut asked = records.iter().filter_map(|record| {
+        if let Event::Asked(question) = &record.event { Some(question) } else { None }
     });
+    let asked = asked.find(|question| question.ticket == ticket);
     let content = asked.and_then(|question| question.content);
     let nothing = || Trouble::Said("the question has no content".into());
     content.map(|content| content.digest).ok_or_else(nothing)
