@@ -3,14 +3,14 @@
 //! Ed25519, verified strictly, and no other algorithm: nothing on a wire chooses one. What is
 //! signed begins with a line that says what it is, so a signature over one kind of statement is
 //! never one over another.
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use async_trait::async_trait;
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::{
-    digest::{hex, unhex},
+    digest::{NotHex, hex, unhex},
     id::OwnerId,
 };
 
@@ -136,6 +136,15 @@ macro_rules! hexadecimal {
             }
         }
 
+        impl FromStr for $name {
+            type Err = NotHex;
+
+            fn from_str(text: &str) -> Result<Self, NotHex> {
+                let mut bytes = [0; $bytes];
+                unhex(text, &mut bytes).map(|()| Self(bytes))
+            }
+        }
+
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(hex(&self.0, &mut [0; $bytes * 2]))
@@ -145,9 +154,7 @@ macro_rules! hexadecimal {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                let mut bytes = [0; $bytes];
-                unhex(&text, &mut bytes).map_err(D::Error::custom)?;
-                Ok(Self(bytes))
+                text.parse().map_err(D::Error::custom)
             }
         }
     )*};

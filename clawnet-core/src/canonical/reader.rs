@@ -24,16 +24,16 @@ impl<'t> Reader<'t> {
             [b'{', ..] => self.object(depth),
             [b'[', ..] => self.array(depth),
             [b'"', ..] => self.string().map(drop),
-            [b't', ..] => self.expect(b"true"),
-            [b'f', ..] => self.expect(b"false"),
-            [b'n', ..] => self.expect(b"null"),
+            [b't', ..] => self.eat(b"true"),
+            [b'f', ..] => self.eat(b"false"),
+            [b'n', ..] => self.eat(b"null"),
             _ => self.number(),
         }
     }
 
     fn object(&mut self, depth: usize) -> Option<()> {
-        self.expect(b"{")?;
-        if self.expect(b"}").is_some() {
+        self.eat(b"{")?;
+        if self.eat(b"}").is_some() {
             return Some(());
         }
         let mut before = None;
@@ -43,30 +43,30 @@ impl<'t> Reader<'t> {
                 return None;
             }
             before = Some(name);
-            self.expect(b":")?;
+            self.eat(b":")?;
             self.value(depth)?;
-            if self.expect(b",").is_none() {
-                return self.expect(b"}");
+            if self.eat(b",").is_none() {
+                return self.eat(b"}");
             }
         }
     }
 
     fn array(&mut self, depth: usize) -> Option<()> {
-        self.expect(b"[")?;
-        if self.expect(b"]").is_some() {
+        self.eat(b"[")?;
+        if self.eat(b"]").is_some() {
             return Some(());
         }
         loop {
             self.value(depth)?;
-            if self.expect(b",").is_none() {
-                return self.expect(b"]");
+            if self.eat(b",").is_none() {
+                return self.eat(b"]");
             }
         }
     }
 
     /// What is between the quotes, as it is written.
     fn string(&mut self) -> Option<&'t [u8]> {
-        self.expect(b"\"")?;
+        self.eat(b"\"")?;
         let (start, mut length) = (self.rest, 0_usize);
         loop {
             length += match self.rest {
@@ -92,7 +92,7 @@ impl<'t> Reader<'t> {
     }
 
     fn number(&mut self) -> Option<()> {
-        let negative = self.expect(b"-").is_some();
+        let negative = self.eat(b"-").is_some();
         let (first, mut number) = (*self.rest.first()?, 0_u64);
         let zero = first == b'0';
         while let [digit @ b'0'..=b'9', after @ ..] = self.rest {
@@ -106,7 +106,7 @@ impl<'t> Reader<'t> {
         whole.then_some(())
     }
 
-    fn expect(&mut self, text: &[u8]) -> Option<()> {
+    fn eat(&mut self, text: &[u8]) -> Option<()> {
         self.rest = self.rest.strip_prefix(text)?;
         Some(())
     }

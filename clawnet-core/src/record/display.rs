@@ -27,7 +27,7 @@ impl fmt::Display for Event {
         match self {
             Self::Act(signed) => signed.act.fmt(f),
             Self::Asked(question) => {
-                write!(f, "asks for {}{}", question.kind, OnPath(Some(&question.operation)))?;
+                write!(f, "asks for {}{}", question.kind, On(Some(&question.demands)))?;
                 write!(f, ", {}", question.ticket)
             }
             Self::Checkpoint(signed) => {
@@ -38,12 +38,12 @@ impl fmt::Display for Event {
                 write!(f, "delegates to `{name}`, {identity}")
             }
             Self::Denied(refused) => {
-                let on = OnPath(refused.operation.as_ref());
+                let on = On(refused.demands.as_ref());
                 write!(f, "{}{on}: {}", refused.kind, refused.denial)
             }
             Self::Erased { body } => write!(f, "erased {body}"),
             Self::Intent(intent) => {
-                write!(f, "will {}{}", intent.kind, OnPath(Some(&intent.operation)))?;
+                write!(f, "will {}{}", intent.kind, On(Some(&intent.demands)))?;
                 intent.approval.map_or(Ok(()), |ticket| write!(f, ", spends {ticket}"))
             }
             Self::Misbehaved(proof) => {
@@ -105,16 +105,21 @@ impl fmt::Display for Act {
     }
 }
 
-/// The path an operation names, if it names one.
-struct OnPath<'a>(Option<&'a OperationText>);
+/// What an operation touches; of many, the first.
+struct On<'a>(Option<&'a Demanded>);
 
-impl fmt::Display for OnPath<'_> {
+impl fmt::Display for On<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        #[derive(serde::Deserialize)]
-        struct Named {
-            path: String,
+        let all = || self.0.into_iter().flat_map(Demanded::iter);
+        for (nth, (_, resource)) in all().take(SHOWN_MAX).enumerate() {
+            write!(f, "{}{resource}", if nth == 0 { " " } else { ", " })?;
         }
-        let named = self.0.and_then(|text| serde_json::from_str::<Named>(text.as_str()).ok());
-        named.map_or(Ok(()), |named| write!(f, " {}", named.path.escape_debug()))
+        match all().count().saturating_sub(SHOWN_MAX) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
     }
 }
+
+/// How many resources a line shows.
+const SHOWN_MAX: usize = 3;
