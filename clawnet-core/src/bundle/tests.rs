@@ -1,5 +1,5 @@
 //! Bundles of a ledger with everything in it; what is taken out of them, and what is exchanged.
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures::executor::block_on;
 
@@ -11,7 +11,10 @@ use crate::{
     Act, Action, Actor, AuditRecord, Event, Grant, IdentityId, Kernel, Limits, ManualClock,
     MemoryStore, OutcomeKind, Owner, Refusal, Region, Resource, SignedAct, Signer as _, Store,
     Timestamp,
+    note::Checkpoint,
+    record::chain,
     transfer::tests::{Nothing, Write, founder, key},
+    tree::{Frontier, inclusion},
 };
 
 /// A ledger in which agents of an identity beneath another asked, were told yes and no, and acted;
@@ -504,4 +507,56 @@ fn an_operation_beneath_rests_on_every_grantor() {
         |event| matches!(event, Event::Outcome(outcome) if outcome.result == OutcomeKind::Done),
     );
     assert_eq!(changed(&story, (kernels, kernels), |_| ()), Ok(()));
+}
+
+/// What a kernel that lies could sign: `payloads` from record 1 on, chained and under a tree, and
+/// at `broken` a record that does not follow the one before it.
+fn forged(payloads: &[String], broken: Option<u64>) -> Bundle {
+    let (mut tree, mut known) = (Frontier::default(), BTreeMap::new());
+    let mut records: Vec<Shown> = Vec::new();
+    let mut before = Digest::ZERO;
+    for (sequence, payload) in (1..).zip(payloads) {
+        let previous = if broken == Some(sequence) { Digest::of_content(b"else") } else { before };
+        before = chain(founder().owner(), sequence, previous, payload.as_bytes());
+        tree.push(TreeHash::leaf(sequence, before), |at, node| drop(known.insert(at, node)));
+        let record = RawValue::from_string(payload.clone()).unwrap();
+        records.push(Shown { path: Vec::new(), previous, record, sequence });
+    }
+    for shown in &mut records {
+        shown.path = inclusion(shown.sequence, tree.size(), &known).unwrap().path().to_vec();
+    }
+    let checkpoint = Checkpoint::of(founder().owner(), tree.size(), tree.root());
+    let checkpoint = SignedCheckpoint::sign(checkpoint, &key(2));
+    Bundle { checkpoint, format: FORMAT, key: founder(), records, subject: 1 }
+}
+
+#[test]
+fn a_kernel_that_lies_is_held_to_the_form_of_a_ledger() {
+    let story = Story::new();
+    let log = block_on(story.owner.ledger.store.read(founder().owner(), 1, usize::MAX)).unwrap();
+    let payload = |nth: usize| String::from_utf8(log[nth].payload.to_vec()).unwrap();
+    // Opened, certified, and an identity made: what stands first in every story.
+    let honest = [payload(0), payload(1), payload(2)];
+    let said = |payloads: &[String], broken| forged(payloads, broken).check(founder()).map(drop);
+    assert_eq!(said(&honest, None), Ok(()));
+    let refused = |said: Result<(), Unproven>, sequence: u64, part: &str| match said {
+        Err(Unproven::Record { sequence: at, what }) => {
+            assert!(at == sequence && what.contains(part), "{at}: {what}");
+        }
+        other => panic!("{other:?}"),
+    };
+    refused(said(&honest, Some(2)), 2, "does not follow");
+    refused(said(&honest, Some(1)), 1, "does not follow");
+    let [opened, certify, identity] = honest.clone();
+    refused(said(&[opened.clone(), identity.clone(), certify.clone()], None), 3, "out of order");
+    refused(said(&[opened.clone(), certify.clone(), certify.clone()], None), 3, "out of order");
+    refused(said(&[certify.clone(), opened.clone()], None), 2, "somebody else");
+    let by_owner = |text: &str| text.replace(r#""actor":"kernel""#, r#""actor":"owner""#);
+    refused(said(&[by_owner(&opened), certify.clone()], None), 1, "the owner's to cause");
+    let by_kernel = certify.replace(r#""actor":"owner""#, r#""actor":"kernel""#);
+    refused(said(&[opened.clone(), by_kernel], None), 2, "the kernel's to cause");
+    let earlier = identity.replace(r#""at":1700000000000"#, r#""at":1600000000000"#);
+    refused(said(&[opened.clone(), certify.clone(), earlier], None), 3, "time");
+    let other = identity.replace(r#""name":"work""#, r#""name":"mine""#);
+    refused(said(&[opened, certify, other], None), 3, "signature");
 }

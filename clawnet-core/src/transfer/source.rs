@@ -129,3 +129,21 @@ pub(super) fn digest_of(digits: &[u8]) -> Result<Digest, Wrong> {
 
 /// How much is read at once: whole groups of base64.
 const PIECE_BYTES: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_has_one_form_in_whichever_pieces_it_is_read() {
+        let read = |text: String| Source::new(text.as_bytes()).base64(1 << 20).ok();
+        let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(200_000).collect();
+        assert!(read(base64::encode(&bytes) + "\"").as_ref() == Some(&bytes));
+        // Whole groups, and one that is padded where a piece ends.
+        let (front, back) = bytes.split_at(PIECE_BYTES / 4 * 3 - 1);
+        assert!(read(base64::encode(front) + &base64::encode(back) + "\"").is_none());
+        assert!(read(base64::encode(&bytes)).is_none());
+        let largest = base64::encode(&vec![7; (1 << 20) + 1]) + "\"";
+        assert!(read(largest).is_none());
+    }
+}
