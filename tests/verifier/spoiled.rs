@@ -513,6 +513,14 @@ pub(super) fn bundles(text: &str) -> Vec<Vec<u8>> {
         path.push(other.clone().into());
     });
     edited(&|bundle| drop(bundle["records"][0]["path"].as_array_mut().unwrap().pop()));
+    edited(&|bundle| {
+        let path = bundle["records"][0]["path"].as_array_mut().unwrap();
+        path.insert(0, other.clone().into());
+    });
+    edited(&|bundle| {
+        let first = &mut bundle["records"][0]["sequence"];
+        *first = (*first == 1).into();
+    });
     edited(&|bundle| bundle["records"][0]["path"][0] = other.clone().into());
     edited(&|bundle| bundle["records"][0]["previous"] = other.clone().into());
     all.push(format!(" {text}").into_bytes());
