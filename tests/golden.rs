@@ -3,7 +3,10 @@
 //!
 //! Set `CLAWNET_RENEW_GOLDEN` to write them anew.
 #![cfg(test)]
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use cap_std::{ambient_authority, fs::Dir};
 use clawnet_core::*;
@@ -143,7 +146,10 @@ fn spans(text: &str) -> Vec<&str> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 /// Everything the example can show: of the first two records of the golden ledger and its head.

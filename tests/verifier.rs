@@ -130,7 +130,6 @@ fn no_bit_can_be_flipped() {
 
 /// Our own way to remember is the kernel's, with its store; theirs is the note.
 #[test]
-#[expect(clippy::disallowed_methods, reason = "another language is another program")]
 fn what_a_checkpoint_remembers_is_missed_when_it_is_cut_off_or_rewritten() {
     let forge = told();
     let size = forge.sequence("rekey") - 1;

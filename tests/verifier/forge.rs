@@ -61,16 +61,16 @@ impl Forge {
         let mut out = self.lines[0].clone();
         let mut last = (0, Digest::ZERO);
         for ((payload, hash), sequence) in all.iter().zip(hashes(&all)).zip(1..) {
-            out +=
-                &format!("{{\"hash\":\"{hash}\",\"record\":{payload},\"sequence\":{sequence}}}\n");
+            let about = format!("\"record\":{payload},\"sequence\":{sequence}");
+            out.extend([&*format!("{{\"hash\":\"{hash}\","), &about, "}\n"]);
             for (_, body) in self.bodies.iter().filter(|(at, _)| *at == sequence && at <= &count) {
                 out += body;
             }
             last = (sequence, hash);
         }
         let (sequence, hash) = last;
-        out += &format!("{{\"end\":{{\"hash\":\"{hash}\",\"sequence\":{sequence}}}}}\n");
-        out.into_bytes()
+        let end = format!("{{\"end\":{{\"hash\":\"{hash}\",\"sequence\":{sequence}}}}}\n");
+        (out + &end).into_bytes()
     }
 
     /// Where the line of a record is.
@@ -127,14 +127,6 @@ impl Forge {
         self.payload("owner", &format!(r#"{{"act":{signed}}}"#))
     }
 
-    /// A change of the owner's key with the proof of `prover`, for the act of that number.
-    pub(super) fn rekey(&self, new: u8, (prover, number): (u8, u64)) -> String {
-        let (new, ledger) = (key(new).public_key(), founder().owner());
-        let about = format!(r#"{{"key":"{new}","ledger":"{ledger}","number":{number}}}"#);
-        let proof = signature(prover, &format!("clawnet owner key v1\n{about}"));
-        format!(r#"{{"rekey":{{"key":"{new}","proof":"{proof}"}}}}"#)
-    }
-
     /// A checkpoint of that size and root, by the kernel's key under the origin.
     pub(super) fn note(&self, size: u64, root: TreeHash) -> String {
         let body = format!("{}\n{size}\n{}\n", self.origin, base64(root.as_bytes()));
@@ -153,6 +145,14 @@ impl Forge {
         let note = serde_json::to_string(note).unwrap();
         self.payload("kernel", &format!(r#"{{"checkpoint":{note}}}"#))
     }
+}
+
+/// A change of the owner's key with the proof of `prover`, for the act of that number.
+pub(super) fn rekey(new: u8, (prover, number): (u8, u64)) -> String {
+    let (new, ledger) = (key(new).public_key(), founder().owner());
+    let about = format!(r#"{{"key":"{new}","ledger":"{ledger}","number":{number}}}"#);
+    let proof = signature(prover, &format!("clawnet owner key v1\n{about}"));
+    format!(r#"{{"rekey":{{"key":"{new}","proof":"{proof}"}}}}"#)
 }
 
 fn signature(nth: u8, text: &str) -> Signature {

@@ -1,9 +1,11 @@
 //! Ledgers that somebody spoiled, each with what is to be found.
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use super::{
     Breaks, Case, Finding, Holds,
-    forge::{Forge, base64},
+    forge::{Forge, base64, rekey},
 };
 use crate::story::{KERNEL, NEXT_KERNEL, NEXT_OWNER, OWNER, key};
 use clawnet_core::{Signer as _, TreeHash};
@@ -198,16 +200,15 @@ fn acts(forge: &Forge, base: u64, add: &mut Add<'_>) {
     add("a certificate", forge.act(&certify(STRANGER), n), true);
     add("a stranger's certificate", by(STRANGER).act(&certify(STRANGER), n), false);
     add("the kernel's own certificate", by(KERNEL).act(&certify(STRANGER), n), false);
-    add("a rekey", forge.act(&forge.rekey(NEXT_OWNER, (NEXT_OWNER, n)), n), true);
-    let mut rekey =
-        |name: &str, proof| add(name, forge.act(&forge.rekey(NEXT_OWNER, proof), n), false);
-    rekey("a rekey proven by the old key", (OWNER, n));
-    rekey("a rekey proven by a stranger", (STRANGER, n));
-    rekey("a rekey proven for another number", (NEXT_OWNER, n + 1));
+    add("a rekey", forge.act(&rekey(NEXT_OWNER, (NEXT_OWNER, n)), n), true);
+    let mut refused = |name: &str, proof| add(name, forge.act(&rekey(NEXT_OWNER, proof), n), false);
+    refused("a rekey proven by the old key", (OWNER, n));
+    refused("a rekey proven by a stranger", (STRANGER, n));
+    refused("a rekey proven for another number", (NEXT_OWNER, n + 1));
     let unproven = format!(r#"{{"rekey":{{"key":"{}"}}}}"#, key(NEXT_OWNER).public_key());
     add("a rekey without proof", forge.act(&unproven, n), false);
     let taken = by(STRANGER);
-    let grab = taken.rekey(STRANGER, (STRANGER, n));
+    let grab = rekey(STRANGER, (STRANGER, n));
     add("a rekey by who wants to be the owner", taken.act(&grab, n), false);
 }
 
@@ -222,7 +223,7 @@ fn other_form(digits: &str) -> String {
     for (at, order) in ORDER.iter().enumerate() {
         let sum = byte(32 + at) + u16::from(*order) + carry;
         carry = sum >> 8;
-        out += &format!("{:02x}", sum & 0xff);
+        write!(out, "{:02x}", sum & 0xff).unwrap();
     }
     out
 }
