@@ -205,6 +205,10 @@ impl Owner {
     /// ledger is opened; the records that name the body still verify. Content that comes again is
     /// kept again. Copies elsewhere are out of reach.
     pub async fn erase(&self, body: Digest) -> Result<(), OwnerError> {
+        // One that cannot be read is there too.
+        if let Ok(None) = self.ledger.store.body(self.id(), body).await {
+            return Err(OwnerError::NoBody(body));
+        }
         self.act(|_, _| Act::Erase { body }).await?;
         self.ledger.erase(body).await.map_err(OwnerError::Store)
     }
@@ -334,6 +338,9 @@ pub enum OwnerError {
     /// The signer did not sign.
     #[error(transparent)]
     Signer(#[from] SignerError),
+    /// There is no such body: it was never kept, or is erased already.
+    #[error("no body {0} is kept")]
+    NoBody(Digest),
     /// The signer's key is not this ledger's owner's.
     #[error("the key is not that of the ledger's owner")]
     ForeignKey,

@@ -518,7 +518,9 @@ fn forged(payloads: &[String], broken: Option<u64>) -> Bundle {
     for (sequence, payload) in (1..).zip(payloads) {
         let previous = if broken == Some(sequence) { Digest::of_content(b"else") } else { before };
         before = chain(founder().owner(), sequence, previous, payload.as_bytes());
-        tree.push(TreeHash::leaf(sequence, before), |at, node| drop(known.insert(at, node)));
+        tree.push(TreeHash::leaf(sequence, before), |at, node| {
+            known.insert(at, node);
+        });
         let record = RawValue::from_string(payload.clone()).unwrap();
         records.push(Shown { path: Vec::new(), previous, record, sequence });
     }

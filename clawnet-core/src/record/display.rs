@@ -1,7 +1,7 @@
 //! Records in one line each, for people.
 use std::fmt;
 
-use super::{Act, Actor, AuditRecord, Event, Offence, OperationText, OutcomeKind};
+use super::{Act, Actor, AuditRecord, Demanded, Event, Offence, OutcomeKind};
 
 /// The number, the time, who, and what.
 impl fmt::Display for AuditRecord {
