@@ -257,6 +257,7 @@ fn remains<'a>(run: &'a Run, chapter: &Chapter, (nth, cut): (usize, &Cut)) -> Re
         thoroughly: nth % 8 == 3,
         once_more: nth % 8 == 5,
         in_recovery: nth % 128 == 1 || nth % 128 == 42,
+        shown: None,
     }
 }
 
@@ -314,6 +315,7 @@ fn fail_everywhere(run: &Run, chapter: &Chapter, faults: impl Fn(u64) -> Vec<Fau
             thoroughly: fault.call % 8 == 3,
             once_more: true,
             in_recovery: fault.call % 64 == 1,
+            shown: None,
         };
         let cut = disk.tape().cuts().last().unwrap();
         let cut = cut.after(Fate::partial(fault.call * 5 + fault.seed));
@@ -321,6 +323,7 @@ fn fail_everywhere(run: &Run, chapter: &Chapter, faults: impl Fn(u64) -> Vec<Fau
         for (how, platter) in [("it was restarted", disk.platter())].into_iter().chain(cut) {
             mix.variants += 1;
             remains.what = format!("chapter {}, {fault:?}, {how}", chapter.nth);
+            remains.shown = (how == "it was restarted").then_some(floor);
             remains.bodies(&platter, &bodies);
             let found = remains.examine(&platter);
             remains.nothing_is_lost(&found, floor);
