@@ -13,7 +13,7 @@
 //! Each box is a type made only where its check is performed.
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use crate::{
@@ -21,11 +21,12 @@ use crate::{
     bound::{Bound, Seat, Unbound},
     denial::{Denial, DenyCode, Layer},
     endpoint::{Admitted, Endpoint, Fault, Mount},
-    ledger::{Content, Draft, Entry, Opening},
+    ledger::{AppendError, Content, Draft, Entry, Opening},
     operation::{Demands, Operation, Request},
     permit::Permit,
+    policy::ActError,
     record::{Actor, Event, OutcomeKind, Refused},
-    store::{Durability, StoreError},
+    store::{Commit, Durability, StoreError},
 };
 
 /// Why an operation had no effect, or none that is promised.
@@ -59,6 +60,30 @@ where
     O: Operation,
     E: Endpoint<O>,
 {
+    let recorded = Mutex::new(None);
+    let result = follow_path(seat, mount, operation, &recorded).await;
+    // Nothing is waited for unless the store cannot keep up. Then whoever is refused waits like
+    // everybody else: asking on and on must not fill the memory.
+    let commit = recorded.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Some(commit) = commit {
+        seat.ledger.settle(commit).await?;
+    }
+    result
+}
+
+/// When the record of a refusal is as durable as it has to be.
+type Recorded = Mutex<Option<Commit>>;
+
+async fn follow_path<O, E>(
+    seat: &Seat,
+    mount: &Mount<E>,
+    operation: &O,
+    recorded: &Recorded,
+) -> Result<O::Output, Refusal>
+where
+    O: Operation,
+    E: Endpoint<O>,
+{
     const { assert!(is_kind(O::KIND), "an operation's kind has lower-case words, dots and digits") };
     // Serialising is the application's code: what panics there is malformed.
     let made = catch_unwind(AssertUnwindSafe(|| Request::of(operation).map_err(|e| e.to_string())));
@@ -66,10 +91,11 @@ where
         Ok(request) => request,
         Err(error) => {
             let denial = Denial::of(Layer::Scope, DenyCode::Malformed).because(error);
-            return Err(refuse(seat, O::KIND, None, denial));
+            return Err(refuse((seat, recorded), O::KIND, None, denial));
         }
     };
-    let refuse = |denial| refuse(seat, O::KIND, Some((&request.demands, request.text())), denial);
+    let asked = || Some((&request.demands, request.text()));
+    let refuse = |denial| refuse((seat, recorded), O::KIND, asked(), denial);
     let refuse_kept = |error| {
         if let StoreError::TooLarge { size_bytes, .. } = error {
             let what = format!("{size_bytes} bytes of content cannot be shown to the owner");
@@ -181,27 +207,41 @@ const fn is_kind(text: &str) -> bool {
     !text.is_empty() && text.len() <= 64
 }
 
-/// Records a refusal, which needs not wait for the disk: nothing happened.
+/// Records a refusal, which needs not wait for the disk: nothing happened. What does not fit into
+/// one record is left out of it.
 fn refuse(
-    seat: &Seat,
+    (seat, recorded): (&Seat, &Recorded),
     kind: &'static str,
     asked: Option<(&Demands<'_>, &str)>,
     denial: Denial,
 ) -> Refusal {
-    let event = Event::Denied(Refused {
-        demands: asked.map(|(demands, _)| demands.recorded()),
-        denial: denial.clone(),
-        kind: kind.into(),
-        operation: asked.map(|(_, operation)| OperationText::new(operation)),
-    });
+    let event = |asked: Option<(&Demands<'_>, &str)>| {
+        Event::Denied(Refused {
+            demands: asked.map(|(demands, _)| demands.recorded()),
+            denial: denial.clone(),
+            kind: kind.into(),
+            operation: asked.map(|(_, operation)| OperationText::new(operation)),
+        })
+    };
     let caller = seat.caller();
     let actor = Actor::Agent { agent: caller.agent(), identity: caller.identity() };
-    let recorded = seat.ledger.lock().and_then(|mut inner| {
-        let appended = seat.ledger.append(&mut inner, (actor, &event), Durability::Buffered);
-        appended.map(drop).map_err(|error| seat.ledger.store_error(error))
-    });
-    match recorded {
-        Ok(()) => Refusal::Denied(denial.for_agent()),
-        Err(error) => Refusal::Ledger(error),
+    let append = |event: &Event| {
+        let mut inner = seat.ledger.lock()?;
+        seat.ledger.append(&mut inner, (actor, event), Durability::Buffered)
+    };
+    let appended = match append(&event(asked)) {
+        Err(AppendError::Act(ActError::TooLarge { .. })) => append(&event(None)),
+        appended => appended,
+    };
+    match appended {
+        Ok(appended) => {
+            let mut last = recorded.lock().unwrap_or_else(PoisonError::into_inner);
+            *last = Some(appended.commit);
+            Refusal::Denied(denial.for_agent())
+        }
+        Err(error) => Refusal::Ledger(seat.ledger.store_error(error)),
     }
 }
+
+#[cfg(test)]
+mod tests;
