@@ -26,6 +26,7 @@ use crate::{
     permit::Permit,
     policy::ActError,
     record::{Actor, Event, OutcomeKind, Refused},
+    rule::Verdict,
     store::{Commit, Durability, StoreError},
 };
 
@@ -144,6 +145,8 @@ fn enter<'a, O: Operation>(
     let permit = admitted.permit();
     let (bound, request) = (permit.bound(), permit.request());
     let seat = bound.seat();
+    // Content may be large, and to hand it out is the application's code: not under the lock.
+    let digest = (permit.verdict() == Verdict::Ask).then(|| request.digest(mount));
     let draft = Draft {
         agent: seat.caller().agent(),
         identity: seat.caller().identity(),
@@ -151,7 +154,7 @@ fn enter<'a, O: Operation>(
         effect: O::EFFECT,
         demands: &request.demands,
         operation: request.text(),
-        digest: &|| request.digest(mount),
+        digest,
         judged: permit.judged(),
         judge: &|now| permit.judge_at(now),
         verdict: permit.verdict(),

@@ -28,7 +28,8 @@ pub(crate) struct Draft<'d> {
     pub(crate) effect: Effect,
     pub(crate) demands: &'d Demands<'d>,
     pub(crate) operation: &'d str,
-    pub(crate) digest: &'d dyn Fn() -> Digest,
+    /// What a yes has to name, if the owner is asked for one.
+    pub(crate) digest: Option<Digest>,
     /// The scope's judgement, and when it was made.
     pub(crate) judged: (Timestamp, &'d Judgement),
     /// The scope's judgement at another moment.
@@ -221,7 +222,8 @@ fn ask<'l>(
     draft: &Draft<'_>,
     now: Timestamp,
 ) -> Result<Answer<'l>, StoreError> {
-    let digest = (draft.digest)();
+    // Nobody was to be asked when it was judged, and now somebody is.
+    let Some(digest) = draft.digest else { return Ok(Answer::Other(Opening::Stale)) };
     let same = inner.state.asked(draft.identity, digest).filter(|asked| {
         let question = &asked.question;
         now < question.expires

@@ -68,6 +68,8 @@ impl<O: Operation<Output = ()>> Endpoint<O> for Place {
     }
 }
 
+mod callbacks;
+
 struct Desk {
     kernel: Arc<Kernel>,
     owner: Owner,
