@@ -3,7 +3,10 @@ use std::sync::{PoisonError, atomic::Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Appended, Inner, Ledger, growth::Edge};
+use super::{
+    Appended, Inner, Ledger,
+    growth::{Edge, Level},
+};
 use crate::{
     digest::{Digest, STATE},
     key::{PublicKey, Signer as _, SoftwareKey},
@@ -78,10 +81,10 @@ impl Ledger {
 
     async fn checkpoint_as(&self, class: Durability) -> Result<SignedCheckpoint, CheckpointError> {
         let (signed, appended) = {
-            let (edge, mut inner) = self.level().await?;
-            let signed = self.sign(&edge, &inner)?;
+            let mut level = self.level().await?;
+            let signed = self.sign(&level)?;
             let event = Event::Checkpoint(signed.clone());
-            (signed, self.seal(&mut inner, &event, class)?)
+            (signed, self.seal(&mut level.inner, &event, class)?)
         };
         self.settle(appended.commit).await?;
         Ok(signed)
@@ -89,8 +92,7 @@ impl Ledger {
 
     pub(super) fn sign(
         &self,
-        edge: &Edge,
-        inner: &Inner,
+        Level { edge, inner }: &Level<'_>,
     ) -> Result<SignedCheckpoint, CheckpointError> {
         let signer = self.signer.lock().unwrap_or_else(PoisonError::into_inner);
         let key = signer.as_ref().ok_or(CheckpointError::NoKey)?;
@@ -105,15 +107,15 @@ impl Ledger {
     /// replay; only a record that cannot be written ends the ledger.
     pub(crate) async fn snapshot(&self) -> Result<u64, StoreError> {
         let (appended, bytes) = {
-            let (edge, mut inner) = self.level().await?;
-            let kept = Kept { state: &inner.state, tree: &*edge };
+            let mut level = self.level().await?;
+            let kept = Kept { state: &level.inner.state, tree: &*level.edge };
             let bytes = serde_json::to_vec(&kept).map_err(|error| StoreError::Damaged {
                 position: "state".into(),
                 what: error.to_string(),
             })?;
             let event = Event::Snapshot { state: STATE.digest(&[&bytes]) };
-            let appended = self.seal(&mut inner, &event, Durability::Durable)?;
-            inner.snapshot = appended.sequence;
+            let appended = self.seal(&mut level.inner, &event, Durability::Durable)?;
+            level.inner.snapshot = appended.sequence;
             (appended, bytes)
         };
         self.settle(appended.commit).await?;

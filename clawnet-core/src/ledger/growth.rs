@@ -148,17 +148,18 @@ impl Ledger {
     }
 
     /// Both locks, with the tree over exactly the records there are. The tree's is taken first,
-    /// always.
-    pub(super) async fn level(&self) -> Result<(MutexGuard<'_, Edge>, Locked<'_>), StoreError> {
+    /// always, and given back first too: letting go of the other wakes whoever follows, which is
+    /// the application's code.
+    pub(super) async fn level(&self) -> Result<Level<'_>, StoreError> {
         loop {
             self.grow().await?;
-            let mut edge = self.edge();
-            let mut inner = self.lock()?;
-            let now = self.tick(&inner);
-            let closed = self.close_abandoned(&mut inner, now);
+            let edge = self.edge();
+            let mut level = Level { edge, inner: self.lock()? };
+            let now = self.tick(&level.inner);
+            let closed = self.close_abandoned(&mut level.inner, now);
             closed.map_err(|error| self.store_error(error))?;
-            if level_with(&mut edge, &inner) {
-                return Ok((edge, inner));
+            if level_with(&mut level.edge, &level.inner) {
+                return Ok(level);
             }
         }
     }
@@ -167,6 +168,13 @@ impl Ledger {
         // Every change is whole before anything else can panic.
         self.edge.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A ledger whose tree is over exactly its records, and stays so. Dropping it unlocks the tree,
+/// then the ledger.
+pub(super) struct Level<'l> {
+    pub(super) edge: MutexGuard<'l, Edge>,
+    pub(super) inner: Locked<'l>,
 }
 
 fn level_with(edge: &mut Edge, inner: &Inner) -> bool {

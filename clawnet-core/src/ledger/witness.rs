@@ -103,16 +103,17 @@ impl Ledger {
     /// Signs a checkpoint of all there is, records it, durably, and shows it as of now.
     pub(crate) async fn present(&self) -> Result<Presented, CheckpointError> {
         let (presented, commit) = {
-            let (edge, mut inner) = self.level().await?;
-            let signed = self.sign(&edge, &inner)?;
+            let mut level = self.level().await?;
+            let signed = self.sign(&level)?;
+            let inner = &mut level.inner;
             // INVARIANT: the time is at most that of the record, and shown only once that is
             // durable. So no later head, of this run or the next, has an earlier time.
-            let cosigned = self.cosign(&inner, signed.clone(), None);
+            let cosigned = self.cosign(inner, signed.clone(), None);
             let Some(checkpoint) = cosigned else { return Err(CheckpointError::NoKey) };
             let acts = inner.state.credential.clone();
             let credential = Credential { acts, founder: inner.state.founder };
             let event = Event::Checkpoint(signed);
-            let appended = self.seal(&mut inner, &event, Durability::Durable)?;
+            let appended = self.seal(inner, &event, Durability::Durable)?;
             (Presented::new(checkpoint, credential), appended.commit)
         };
         self.settle(commit).await?;
