@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod exporting;
+mod forged;
 
 /// Writes content, which the owner reads before saying yes.
 #[derive(serde::Serialize)]
