@@ -348,3 +348,6 @@ impl fmt::Display for Recovery {
         self.damage.as_ref().map_or(Ok(()), |damage| write!(f, "; {damage}"))
     }
 }
+
+#[cfg(test)]
+mod tests;
