@@ -225,6 +225,10 @@ impl Bench {
         let clock = ManualClock::at(Timestamp::from_millis(1_795_000_000_000));
         let kernel = block_on(Kernel::governing(signer.public_key()).open(store, clock)).unwrap();
         let owner = block_on(kernel.owner(signer)).unwrap();
+        let own = SoftwareKey::from_secret(&[8; 32]);
+        // The second time it is certified already.
+        drop(block_on(owner.certify(own.public_key())));
+        kernel.sign_with(own);
         Self { kernel, owner, key }
     }
 

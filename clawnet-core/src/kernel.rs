@@ -259,9 +259,11 @@ impl Kernel {
         self.ledger.witness(shown, proof).await
     }
 
-    /// Records the digest of the present state and keeps it, to reopen from. Happens by itself
+    /// Records the digest of the present state, signed, and keeps it, to reopen from: without a key
+    /// that the owner certified nobody could tell it from a forged one, and opening replays
+    /// everything. Happens by itself
     /// every [`Limits::snapshot_every`] records. Returns the record's sequence.
-    pub async fn snapshot(&self) -> Result<u64, StoreError> {
+    pub async fn snapshot(&self) -> Result<u64, CheckpointError> {
         self.ledger.snapshot().await
     }
 }

@@ -31,7 +31,7 @@ pub trait Operation: Serialize + Send + Sync {
     /// Whether it only looks, changes something, or lets something leave.
     const EFFECT: Effect;
 
-    /// Every action on every resource.
+    /// Every action on every resource, at most 128.
     fn demands(&self) -> Demands<'_>;
 
     /// Bytes the owner may want to read before saying yes, such as what is to be written. The
@@ -230,6 +230,8 @@ pub(crate) struct Request<'o, O> {
 
 /// The most canonical bytes an operation may have. Larger content goes by digest.
 const OPERATION_BYTES_MAX: usize = 64 * 1024;
+/// How much one operation may touch: each of it is judged, recorded and found again.
+const DEMANDS_MAX: usize = 128;
 
 impl<'o, O: Operation> Request<'o, O> {
     /// Encodes `operation`, once.
@@ -239,7 +241,12 @@ impl<'o, O: Operation> Request<'o, O> {
         if bytes.len() > OPERATION_BYTES_MAX {
             return Err(OperationError::TooLarge { size_bytes: bytes.len() });
         }
-        Ok(Self { operation, demands: operation.demands(), bytes })
+        let demands = operation.demands();
+        let count = demands.iter().count();
+        if count > DEMANDS_MAX {
+            return Err(OperationError::TooMuch { count });
+        }
+        Ok(Self { operation, demands, bytes })
     }
 
     /// What an approval names: the kind, the endpoint's name, the canonical bytes, and the content
@@ -266,4 +273,7 @@ pub(crate) enum OperationError {
     /// More than 64 KiB.
     #[error("operation has {size_bytes} canonical bytes of at most 65536")]
     TooLarge { size_bytes: usize },
+    /// More than 128 demands.
+    #[error("operation touches {count} things, of at most {DEMANDS_MAX}")]
+    TooMuch { count: usize },
 }

@@ -12,7 +12,7 @@ use crate::{
     denial::Denial,
     digest::{CHAIN, Digest},
     id::{AgentId, GrantId, IdentityId, OwnerId, TicketId},
-    key::PublicKey,
+    key::{PublicKey, Signature},
     note::SignedCheckpoint,
     operation::{Code, Demanded, Effect},
     rule::{Grant, RuleId},
@@ -212,6 +212,9 @@ pub enum Event {
     },
     /// What all records before this one fold to, kept to reopen from.
     Snapshot {
+        /// By the kernel's key, over ledger, sequence and digest (see [`format`](crate::format)):
+        /// nobody else vouches for a state that was not replayed.
+        signature: Signature,
         /// Its digest.
         state: Digest,
     },
@@ -237,6 +240,15 @@ impl Event {
         } else {
             None
         }
+    }
+}
+
+impl Event {
+    /// What the kernel signs when it keeps a state: a line that says what this is, then canonical
+    /// JSON. `sequence` is that of the record.
+    pub(crate) fn snapshot_statement(owner: OwnerId, sequence: u64, state: Digest) -> Vec<u8> {
+        let json = format!(r#"{{"ledger":"{owner}","sequence":{sequence},"state":"{state}"}}"#);
+        format!("clawnet snapshot v1\n{json}").into_bytes()
     }
 }
 

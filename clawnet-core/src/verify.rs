@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt};
 use crate::{
     digest::Digest,
     id::OwnerId,
-    key::PublicKey,
+    key::{PublicKey, Signature},
     note::SignedCheckpoint,
     record::{
         Act, Actor, AuditRecord, Credential, Event, SignedAct, chain, key_statement, shown_at,
@@ -126,10 +126,14 @@ impl Verifier {
                 Event::Erased { .. }
                 | Event::Outcome(_)
                 | Event::Recalled { .. }
-                | Event::Recovered { .. }
-                | Event::Snapshot { .. },
+                | Event::Recovered { .. },
                 Actor::Kernel,
             ) => Ok(()),
+            (Event::Snapshot { signature, state }, Actor::Kernel) => {
+                let (owner, kernel) = (self.keys.owner, self.keys.kernel);
+                let statement = Event::snapshot_statement(owner, record.sequence, *state);
+                check_snapshot(kernel, (&statement, signature))
+            }
             _ => Err(format!("it is not the {}'s to cause", record.actor.role())),
         }
     }
@@ -263,6 +267,15 @@ pub(crate) fn check_opening(
 
 /// What is said of a first record that opens nothing.
 pub(crate) const NO_OPENING: &str = "it does not open a ledger";
+
+/// Whether the kernel signed the digest of a kept state.
+pub(crate) fn check_snapshot(
+    kernel_key: Option<PublicKey>,
+    (statement, signature): (&[u8], &Signature),
+) -> Result<(), String> {
+    let key = kernel_key.ok_or("its state is kept by a key the owner never certified")?;
+    key.verify(statement, signature).map_err(|_| "its state is not signed by the kernel".into())
+}
 
 /// Whether a checkpoint in the ledger is of the tree over everything before it, by the kernel.
 pub(crate) fn check_checkpoint(

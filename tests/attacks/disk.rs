@@ -76,7 +76,7 @@ fn a_state_that_cannot_be_kept_is_no_failure() {
     for _ in 0..20 {
         block_on(agent.submit(&till, &read())).unwrap();
     }
-    block_on(desk.kernel.snapshot()).unwrap();
+    block_on(clawnet_tests::keeping::keep(&desk.kernel, &desk.owner)).unwrap();
     assert!(desk.kernel.failure().is_none());
     let id = agent.caller().agent();
     for _ in 0..2 {

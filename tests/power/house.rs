@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use clawnet_core::*;
-use clawnet_tests::disk::SimDisk;
+use clawnet_tests::{disk::SimDisk, keeping::kernel_key};
 use futures::executor::block_on;
 
 use super::deed::{CHANGE, Deed, Hand, OBSERVE, Plan, RELEASE, World};
@@ -128,6 +128,7 @@ impl House {
             limits.snapshot_every = SNAPSHOT_EVERY;
             let governing = Kernel::governing(key(owner).public_key()).limits(limits);
             let kernel = governing.open_shared(store.clone(), clock.clone()).await?;
+            kernel.sign_with(kernel_key());
             let hand = kernel.mount("hand", Hand { world: world.clone(), owner });
             desks.push(Desk { kernel, owner: None, hand });
         }

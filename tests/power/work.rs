@@ -7,7 +7,10 @@ use std::{
 };
 
 use clawnet_core::*;
-use clawnet_tests::disk::{Driver, SimDisk};
+use clawnet_tests::{
+    disk::{Driver, SimDisk},
+    keeping::kernel_key,
+};
 use futures::future::join_all;
 
 use super::{
@@ -152,6 +155,7 @@ impl<'a> Life<'a> {
     /// Engages everybody, at the very beginning.
     pub(super) fn engage(&mut self) -> Flow {
         for owner in 0..2 {
+            self.act(owner, async |it| it.certify(kernel_key().public_key()).await)?;
             for name in ["work", "home"] {
                 let identity = self.act(owner, async |it| it.identity(name).await)?;
                 let region = |text| Region::subtree(text).unwrap();

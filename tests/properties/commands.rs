@@ -366,7 +366,7 @@ impl Pair {
 
     fn crash(&mut self) {
         if let Some(bench) = self.bench.take() {
-            block_on(bench.kernel.snapshot()).unwrap();
+            block_on(clawnet_tests::keeping::keep(&bench.kernel, &bench.owner)).unwrap();
         }
     }
 

@@ -152,7 +152,7 @@ fn a_kept_state_that_was_changed_is_not_believed() {
     let rules = Grant::new().ask(Action::Write, Region::subtree("fs:/work").unwrap());
     bench.grant(identity, rules);
     let (id, owner) = (agent.caller().agent(), bench.owner.id());
-    block_on(bench.kernel.snapshot()).unwrap();
+    block_on(clawnet_tests::keeping::keep(&bench.kernel, &bench.owner)).unwrap();
     let kept = block_on(bench.store.snapshot(owner)).unwrap().unwrap();
     let text = String::from_utf8(kept.state.clone()).unwrap();
     let check = |state: String, sequence: u64, from_snapshot: u64| {

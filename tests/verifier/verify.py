@@ -1,7 +1,5 @@
-"""Verifies whole ledgers as FORMAT.md says, with the owner's public key and nothing else.
-
-Says of each export that it holds, or up to which record, and what is wrong behind that. Exits with
-0 if all of them hold, 1 if one does not, 2 if it cannot say."""
+"""Verifies whole ledgers as FORMAT.md says, with the owner's public key and nothing else. Exits with
+0 if all of them hold, 1 if one does not, and up to which record it does, 2 if it cannot say."""
 import argparse, functools, re, sys
 
 from canonical import little, parse, unbase64, unhex, write
@@ -9,8 +7,7 @@ from primitives import blake3, derive_key, sha256, signed
 
 EVENTS = {"owner": "act", "agent": "asked delegated denied intent outcome", "kernel":
           "checkpoint erased misbehaved opened outcome recalled recovered snapshot witnessed"}
-ACTS = ("approve bind certify dismiss erase freeze grant identity rekey reject retire revoke "
-        "unfreeze")
+ACTS = "approve bind certify dismiss erase freeze grant identity rekey reject retire revoke unfreeze"
 AGENT = "agt_[0-9a-f]{24}@idn_[0-9a-f]{24}"
 SIGNATURE = r"— ([^\0-\x1f\s+]+) ([A-Za-z0-9+/]{7,}=*)\n"
 
@@ -50,6 +47,10 @@ class Ledger:
             self.act(*members(what, "act", "number", "signature"), whole)
         elif name == "checkpoint" and whole:
             need(self.note(what) == self.tree(), "the checkpoint is not over what is before it")
+        elif name == "snapshot" and whole:
+            said = write({"ledger": self.name, "sequence": sequence, "state": what["state"]})
+            said, signature = b"clawnet snapshot v1\n" + said, unhex(what["signature"], 64)
+            need(signed(self.kernel, said, signature), "the state is not signed by the kernel")
         self.sequence, self.head, self.at = sequence, head, at
         self.push(sha256(b"\0", little(sequence), head))
 
@@ -122,7 +123,6 @@ class Ledger:
         need(False, "it is cut off")
 
 def body_of(asked={}, outcome={}, act={"act": {}}, **_):
-    """The digest of what a record names that is kept beside it, if it does."""
     archive = act["act"].get("retire", {}).get("archive")
     return asked.get("content", {}).get("digest") or outcome.get("evidence") or archive
 

@@ -58,11 +58,17 @@ impl Ledger {
         if !self.due.swap(false, Ordering::AcqRel) {
             return Ok(());
         }
-        match self.checkpoint_as(Durability::Buffered).await {
-            Ok(_) => {}
+        match self.sum_up().await {
+            Ok(()) => {}
             Err(CheckpointError::Store(error)) => return Err(error),
             Err(CheckpointError::NoKey | CheckpointError::NotCertified(_)) => self.grow().await?,
         }
+        self.take_in().await;
+        Ok(())
+    }
+
+    async fn sum_up(&self) -> Result<(), CheckpointError> {
+        self.checkpoint_as(Durability::Buffered).await?;
         let since = {
             let inner = self.peek();
             inner.head.sequence.saturating_sub(inner.snapshot)
@@ -70,7 +76,6 @@ impl Ledger {
         if since >= self.limits.snapshot_every {
             self.snapshot().await?;
         }
-        self.take_in().await;
         Ok(())
     }
 
@@ -94,26 +99,39 @@ impl Ledger {
         &self,
         Level { edge, inner }: &Level<'_>,
     ) -> Result<SignedCheckpoint, CheckpointError> {
+        let said = Checkpoint::of(self.owner, edge.tree().size(), edge.tree().root());
+        self.signed(inner, |key| SignedCheckpoint::sign(said, key))
+    }
+
+    /// What `sign` makes with the kernel's key, if the owner certified it.
+    fn signed<T>(
+        &self,
+        inner: &Inner,
+        sign: impl FnOnce(&SoftwareKey) -> T,
+    ) -> Result<T, CheckpointError> {
         let signer = self.signer.lock().unwrap_or_else(PoisonError::into_inner);
         let key = signer.as_ref().ok_or(CheckpointError::NoKey)?;
         if inner.state.kernel_key != Some(key.public_key()) {
             return Err(CheckpointError::NotCertified(key.public_key()));
         }
-        let tree = edge.tree();
-        Ok(SignedCheckpoint::sign(Checkpoint::of(self.owner, tree.size(), tree.root()), key))
+        Ok(sign(key))
     }
 
-    /// Records the digest of state and tree, and keeps both. What cannot be kept is rebuilt by a
-    /// replay; only a record that cannot be written ends the ledger.
-    pub(crate) async fn snapshot(&self) -> Result<u64, StoreError> {
+    /// Records the digest of state and tree, signed, and keeps both. What cannot be kept is rebuilt
+    /// by a replay; only a record that cannot be written ends the ledger.
+    pub(crate) async fn snapshot(&self) -> Result<u64, CheckpointError> {
         let (appended, bytes) = {
             let mut level = self.level().await?;
+            self.signed(&level.inner, |_| ())?;
             let kept = Kept { state: &level.inner.state, tree: &*level.edge };
             let bytes = serde_json::to_vec(&kept).map_err(|error| StoreError::Damaged {
                 position: "state".into(),
                 what: error.to_string(),
             })?;
-            let event = Event::Snapshot { state: STATE.digest(&[&bytes]) };
+            let (sequence, state) = (level.inner.head.sequence + 1, STATE.digest(&[&bytes]));
+            let statement = Event::snapshot_statement(self.owner, sequence, state);
+            let signature = self.signed(&level.inner, |key| key.sign_now(&statement))?;
+            let event = Event::Snapshot { signature, state };
             let appended = self.seal(&mut level.inner, &event, Durability::Durable)?;
             level.inner.snapshot = appended.sequence;
             (appended, bytes)

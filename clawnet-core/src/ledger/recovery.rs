@@ -18,13 +18,16 @@ use crate::{
     digest::Digest,
     house::HousePolicy,
     id::OwnerId,
-    key::PublicKey,
+    key::{PublicKey, Signature},
     note::Checkpoint,
     policy::State,
-    record::{Actor, AuditRecord, Event, Outcome, OutcomeKind},
+    record::{Actor, AuditRecord, Credential, Event, Outcome, OutcomeKind},
     store::{Durability, Frame, Head, Store, StoreError},
     time::{Clock, HighWater},
-    verify::{Damage, FORMAT, NO_OPENING, Verification, check_checkpoint, check_opening, follows},
+    verify::{
+        Damage, FORMAT, NO_OPENING, Verification, check_checkpoint, check_opening, check_snapshot,
+        follows,
+    },
 };
 
 /// What opening a ledger found and did.
@@ -145,9 +148,6 @@ impl Ledger {
             self.erase(body).await?;
             recovery.erased += 1;
         }
-        if recovery.replayed >= self.limits.snapshot_every {
-            self.snapshot().await?;
-        }
         Ok((self, recovery))
     }
 
@@ -228,9 +228,10 @@ impl Replay {
             return Ok(());
         }
         let Ok(record) = AuditRecord::from_frame(snapshot) else { return Ok(()) };
-        let Event::Snapshot { state } = record.event else { return Ok(()) };
+        let Event::Snapshot { signature, state } = record.event else { return Ok(()) };
+        let statement = Event::snapshot_statement(owner, snapshot.sequence, state);
         if let Some(Kept { state, tree }) = Kept::unseal(&kept.state, state)
-            && state.founder == self.state.founder
+            && is_vouched_for(&state, self.state.founder, (&statement, &signature))
             && tree.tree().size() == before
         {
             (self.state, self.edge) = (state, tree);
@@ -298,6 +299,10 @@ impl Replay {
         if let Event::Checkpoint(signed) = &record.event {
             check_checkpoint((state.owner, state.kernel_key), self.edge.tree(), signed)?;
         }
+        if let Event::Snapshot { signature, state: kept } = &record.event {
+            let statement = Event::snapshot_statement(state.owner, record.sequence, *kept);
+            check_snapshot(state.kernel_key, (&statement, signature))?;
+        }
         Ok(())
     }
 
@@ -313,6 +318,20 @@ impl Replay {
         };
         (inner, self.edge)
     }
+}
+
+/// Whether a kernel whose key leads back to `founder` signed this state: a digest in the chain alone
+/// says nothing, since whoever has the disk can write one.
+fn is_vouched_for(
+    state: &State,
+    founder: PublicKey,
+    (statement, signature): (&[u8], &Signature),
+) -> bool {
+    let credential = Credential { acts: state.credential.clone(), founder };
+    let key = credential.verify().ok();
+    state.founder == founder
+        && key == state.kernel_key
+        && key.is_some_and(|key| key.verify(statement, signature).is_ok())
 }
 
 /// Whether a ledger that ends at `head` still holds the record somebody else remembers.

@@ -163,7 +163,7 @@ fn events() -> Vec<Event> {
         Event::Opened { format: 1, key },
         Event::Recalled { intent: 5, said: Recalled::NotDone },
         Event::Recovered { closed: 2 },
-        Event::Snapshot { state: Digest::ZERO },
+        Event::Snapshot { signature: Signature::from_bytes([3; 64]), state: Digest::ZERO },
     ];
     let failed = OutcomeKind::Failed { code: Code::new("no_space"), what: "full".into() };
     for result in [OutcomeKind::Done, failed, OutcomeKind::Interrupted] {

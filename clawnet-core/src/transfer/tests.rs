@@ -295,15 +295,25 @@ fn a_record_is_one_line_of_json_and_stands_in_the_chain() {
         format!(r#"{{"actor":"kernel","at":1,"event":{{"opened":{{"format":1,"key":"{key}"}}}}}}"#);
     let agent = format!("agt_{}@idn_{}", "0".repeat(24), "0".repeat(24));
     let denied = |rest: &str| format!(r#"{{"actor":"{agent}","at":2,"event":{{"denied":{rest}"#);
-    assert_eq!(verified(&chained(&[&opened, &denied("0}}")])).unwrap().found.records, 2);
-    for bad in ["0}},\"record\":{}", "0", "0}}{}", "\n0}}", "\u{1}}}"] {
-        let read = verified(&chained(&[&opened, &denied(bad)]));
+    let body = r#"{"denial":{"code":"no_grant","layer":"scope"},"kind":"x"}"#;
+    let good = format!("{body}}}}}");
+    assert_eq!(verified(&chained(&[&opened, &denied(&good)])).unwrap().found.records, 2);
+    let bad = [
+        format!("{good},\"record\":{{}}"),
+        body.to_owned(),
+        format!("{good}{{}}"),
+        format!("\n{good}"),
+        format!("\u{1}{good}"),
+        "0}}".to_owned(),
+    ];
+    for bad in bad {
+        let read = verified(&chained(&[&opened, &denied(&bad)]));
         assert!(
             matches!(&read, Err(ImportError::Damage(at)) if at.sequence == 2),
             "{bad}: {read:?}"
         );
     }
-    let mut other = chained(&[&opened, &denied("0}}")]);
+    let mut other = chained(&[&opened, &denied(&good)]);
     let last = other.len() - 42;
     other[last] ^= 1;
     let read = verified(&other);

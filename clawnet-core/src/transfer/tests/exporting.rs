@@ -31,7 +31,9 @@ fn a_broken_ledger_is_never_exported_as_whole() {
             assert_eq!(flaw(verified(&out)), Flaw::CutOff);
         }
         // Opened from a kept state, so that the damage is found by the export.
-        let (kernel, _owner) = open(whole.clone()).await;
+        let (kernel, owner) = open(whole.clone()).await;
+        drop(owner.certify(key(9).public_key()).await);
+        kernel.sign_with(key(9));
         kernel.snapshot().await.unwrap();
         let log_id = kernel.owner_id();
         let kept = whole.snapshot(log_id).await.unwrap().unwrap();

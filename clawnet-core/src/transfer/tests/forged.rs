@@ -43,7 +43,8 @@ fn what_no_kernel_can_open_is_not_imported() {
             forged.push(Frame::new(last.sequence + 1, hash, payload.into()));
             let read = Import::of(founder()).verify(Cursor::new(native(&forged)), |_| ());
             let at = last.sequence + 1;
-            let refused = matches!(&read, Err(ImportError::Damage(damage)) if damage.sequence == at);
+            let refused =
+                matches!(&read, Err(ImportError::Damage(damage)) if damage.sequence == at);
             assert!(refused, "{event}: {read:?}");
         }
     });
