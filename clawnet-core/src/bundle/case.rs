@@ -1,5 +1,5 @@
 //! Whether records bear each other: what one deed rests on, among records that are proven.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Granted, Unproven, Who,
@@ -9,6 +9,7 @@ use crate::{
     approval::Question,
     id::{IdentityId, OwnerId, TicketId},
     operation::Demanded,
+    policy::DEPTH_MAX,
     record::{Act, Actor, AuditRecord, Event, Intent, OutcomeKind, SignedAct},
     rule::{Grant, RuleId, Verdict},
 };
@@ -135,7 +136,12 @@ impl<'r> Case<'r> {
     ) -> Borne<Vec<Granted>> {
         let missing = || unfounded(on, "the grants of its rules");
         let mut found = Vec::new();
+        let mut used = BTreeSet::new();
         for rule in rules {
+            // A rule is used once. What is looked at must not be many times what there is.
+            if !used.insert(*rule) {
+                return Err(missing());
+            }
             let (grant, holder, issued) = self.grant(rule, on.sequence).ok_or_else(missing)?;
             let text = grant.rules().get(usize::from(rule.index)).ok_or_else(missing)?;
             let holds = text.window().holds(on.at) && text.effect() != Verdict::Deny;
@@ -203,7 +209,8 @@ impl<'r> Case<'r> {
         let mut chain = Vec::new();
         let (mut next, mut before) = (Some(identity), on.sequence);
         while let Some(identity) = next {
-            let made = self.made(identity, before);
+            // No kernel lets them stand deeper.
+            let made = self.made(identity, before).filter(|_| chain.len() < DEPTH_MAX);
             let (sequence, _, parent) = made.ok_or(unfounded(on, "the record of its identity"))?;
             chain.push(identity);
             (next, before) = (parent, sequence);
@@ -322,4 +329,78 @@ fn is_approval(record: &AuditRecord) -> bool {
 
 fn unfounded(on: &AuditRecord, what: &'static str) -> Unproven {
     Unproven::Unfounded { sequence: on.sequence, what }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        approval::OperationText,
+        digest::Digest,
+        id::{AgentId, GrantId},
+        key::Signature,
+        operation::{Action, Demands, Effect},
+        resource::{Region, Resource},
+        time::Timestamp,
+    };
+
+    const OWNER: OwnerId = OwnerId::from_bytes([7; 16]);
+
+    /// Records of somebody who signs what no kernel would: identities, one beneath the other, each
+    /// with two grants, and an intent of the last.
+    fn records(depth: u64, demands: &[Resource], useless: usize) -> Records {
+        let mut records = Records::new();
+        let mut add = |actor, event| {
+            let sequence = records.len() as u64 + 1;
+            let (hash, at) = (Digest::ZERO, Timestamp::default());
+            records.insert(sequence, AuditRecord { sequence, hash, at, actor, event });
+        };
+        let act = |act| Event::Act(SignedAct::new(act, 1, Signature::from_bytes([0; 64])));
+        let made = |nth| IdentityId::made_at(OWNER, nth, 0);
+        let grant = |nth| GrantId::made_at(OWNER, nth, 0);
+        let mut rules = smallvec::SmallVec::new();
+        for nth in 1..=depth {
+            let (identity, name) = (made(nth), "n".to_owned());
+            let parent = (nth > 1).then(|| made(nth - 1));
+            add(Actor::Owner, act(Act::Identity { identity, name, parent }));
+            let all = Grant::new().allow(Action::Read, Region::whole_volume().unwrap());
+            add(Actor::Owner, act(Act::Grant { grant: grant(nth), identity, rules: all }));
+            rules.push(RuleId { grant: grant(nth), index: 0 });
+        }
+        for _ in 0..useless {
+            rules.insert(0, RuleId { grant: grant(depth), index: 0 });
+        }
+        let (agent, identity) = (AgentId::made_at(OWNER, 1, 0), made(depth));
+        let (name, runtime) = ("a".to_owned(), "here".to_owned());
+        add(Actor::Owner, act(Act::Bind { agent, identity, job: None, name, runtime }));
+        let first = Demands::one(Action::Read, &demands[0]);
+        let all = demands[1..].iter().fold(first, |all, one| all.and(Action::Read, one));
+        let intent = Intent {
+            approval: None,
+            demands: all.recorded(),
+            effect: Effect::Observe,
+            epoch: 1,
+            kind: "test.look".into(),
+            mount: "place".into(),
+            operation: OperationText::new("null"),
+            rules,
+            version: None,
+        };
+        add(Actor::Agent { agent, identity }, Event::Intent(intent));
+        records
+    }
+
+    fn check(records: &Records, proven: bool) {
+        let subject = *records.keys().last().unwrap();
+        let case = Case { owner: OWNER, records };
+        assert_eq!(case.prove(subject).is_ok(), proven, "{} records", records.len());
+    }
+
+    #[test]
+    fn what_no_kernel_writes_is_not_followed_through_at_length() {
+        let one: Vec<Resource> = vec!["fs:/a".parse().unwrap()];
+        check(&records(4, &one, 0), true);
+        check(&records(5, &one, 0), false);
+        check(&records(1, &one, 1), false);
+    }
 }
