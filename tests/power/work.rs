@@ -200,6 +200,10 @@ impl<'a> Life<'a> {
             Step::Checkpoint(owner) => {
                 let from = self.disk.note();
                 let made = self.driver.drive(self.house.desks[*owner].kernel.snapshot());
+                let made = made.map_err(|error| match error {
+                    CheckpointError::Store(error) => error,
+                    other => panic!("{other}"),
+                });
                 self.concluded((from, *owner), made).map(drop)
             }
             Step::Body { owner, id, erase } => self.keep(*owner, *id, *erase),
