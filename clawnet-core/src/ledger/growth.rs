@@ -27,7 +27,13 @@ pub(crate) struct Edge {
     /// Whole rows that are not kept yet.
     #[serde(skip)]
     whole: Vec<(NodeAt, Vec<TreeHash>)>,
+    /// Rows far up, of which there are few and every proof needs one.
+    #[serde(skip)]
+    upper: BTreeMap<NodeAt, Vec<TreeHash>>,
 }
+
+/// How many rows are remembered: those of 64 million records.
+const UPPER_MAX: usize = 256;
 
 /// How many levels of the tree a row spans; a row has two to the power of this nodes.
 pub(super) const ROW_LEVELS: u8 = 6;
@@ -41,14 +47,19 @@ impl Edge {
 
     /// Adds the record at the next place.
     pub(crate) fn push(&mut self, sequence: u64, hash: Digest) {
-        let Self { rows, tree, whole } = self;
+        let Self { rows, tree, whole, .. } = self;
         tree.push(TreeHash::leaf(sequence, hash), |at, node| {
-            if at.level == 0 || at.level % ROW_LEVELS != 0 {
+            if at.level % ROW_LEVELS != 0 {
                 return;
             }
             let row = rows.entry(at.level).or_default();
             row.push(node);
-            if row.len() == ROW {
+            if row.len() < ROW {
+                return;
+            }
+            if at.level == 0 {
+                row.clear();
+            } else {
                 whole.push((row_at(at), std::mem::take(row)));
             }
         });
@@ -59,6 +70,21 @@ impl Edge {
         let row = self.rows.get(&at.level)?;
         let begun = self.tree.size() >> (at.level + ROW_LEVELS);
         (begun == at.index).then_some(row)
+    }
+
+    /// A row far up, if it is remembered.
+    pub(super) fn upper_row(&self, at: NodeAt) -> Option<&[TreeHash]> {
+        self.upper.get(&at).map(Vec::as_slice)
+    }
+
+    /// Remembers a row, if it is far up.
+    pub(super) fn remember(&mut self, at: NodeAt, row: &[TreeHash]) {
+        if at.level > ROW_LEVELS {
+            if self.upper.len() >= UPPER_MAX {
+                self.upper.clear();
+            }
+            self.upper.insert(at, row.to_vec());
+        }
     }
 
     /// The rows that became whole since this was last asked.

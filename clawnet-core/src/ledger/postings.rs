@@ -22,7 +22,7 @@ use super::terms::Term;
 
 /// How many records share an entry: what is not in the store yet is read again after a restart,
 /// and what is costs a key for each term in each block. Small in tests, so that there are many.
-pub(crate) const BLOCK: u64 = if cfg!(test) { 64 } else { 16_384 };
+pub(crate) const BLOCK: u64 = if cfg!(test) { 64 } else { 32_768 };
 /// Into how many parts the intents of a block are divided, to find what came of one.
 const PARTS: u64 = 64;
 /// Of the entries described above. Any other is rebuilt.

@@ -180,26 +180,38 @@ impl<'l> Nodes<'l> {
 
     async fn row(&mut self, at: NodeAt) -> Result<&[TreeHash], StoreError> {
         if !self.rows.contains_key(&at) {
-            let row =
-                if at.level == 0 { self.leaves(at.index).await? } else { self.upper(at).await? };
+            let open = self.ledger.edge().open_row(at).map(<[TreeHash]>::to_vec);
+            let row = match open {
+                Some(row) => row,
+                None if at.level == 0 => self.leaves(at.index).await?,
+                None => self.upper(at).await?,
+            };
             self.rows.insert(at, row);
         }
         Ok(self.rows.get(&at).map(Vec::as_slice).unwrap_or_default())
     }
 
     async fn upper(&self, at: NodeAt) -> Result<Vec<TreeHash>, StoreError> {
-        if let Some(open) = self.ledger.edge().open_row(at) {
-            return Ok(open.to_vec());
+        let row = match self.trust {
+            Rows::Kept => self.kept(at).await,
+            Rows::Remade => None,
+        };
+        let row = match row {
+            Some(row) => row,
+            None => self.ledger.remake(at).await?,
+        };
+        self.ledger.edge().remember(at, &row);
+        Ok(row)
+    }
+
+    /// A row as it was kept. An index that does not answer is one to do without.
+    async fn kept(&self, at: NodeAt) -> Option<Vec<TreeHash>> {
+        if let Some(row) = self.ledger.edge().upper_row(at) {
+            return Some(row.to_vec());
         }
-        if self.trust == Rows::Kept {
-            let range = IndexRange::prefix(&row_key(at), 1);
-            // An index that does not answer is one to do without.
-            let kept = self.ledger.store.index(self.ledger.owner, range).await.unwrap_or_default();
-            if let Some(row) = kept.first().and_then(|entry| row_of(&entry.value)) {
-                return Ok(row);
-            }
-        }
-        self.ledger.remake(at).await
+        let range = IndexRange::prefix(&row_key(at), 1);
+        let kept = self.ledger.store.index(self.ledger.owner, range).await.ok()?;
+        kept.first().and_then(|entry| row_of(&entry.value))
     }
 
     async fn leaves(&mut self, block: u64) -> Result<Vec<TreeHash>, StoreError> {
@@ -240,7 +252,7 @@ impl<'l> Nodes<'l> {
 }
 
 /// How much is read at once for one row of leaves, and to make rows again.
-const BLOCK_BYTES: usize = 20 << 10;
+const BLOCK_BYTES: usize = 16 << 10;
 const REMAKE_BYTES: usize = 4 << 20;
 
 fn gone(sequence: u64) -> StoreError {

@@ -361,7 +361,7 @@ const LOCKED: &str = "could not acquire lock";
 const PAUSE: Duration = Duration::from_millis(10);
 const TRIES_MAX: u32 = 200;
 
-const CACHE_SIZE_BYTES: u64 = 16 << 20;
+const CACHE_SIZE_BYTES: u64 = 8 << 20;
 
 const FRAME: u8 = 0;
 const END: u8 = 1;

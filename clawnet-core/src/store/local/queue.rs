@@ -25,8 +25,8 @@ pub(super) struct Queue {
 /// The largest batch, and the largest group but for one batch more than fits: 4 MiB with heads.
 pub(super) const BATCH_SIZE_BYTES_MAX: usize = 4 << 20;
 
-/// How much may wait in memory before a buffered commit waits for its group as well: 16 MiB.
-pub(super) const WAITING_SIZE_BYTES_MAX: usize = 16 << 20;
+/// How much may wait in memory before a buffered commit waits for its group as well: 8 MiB.
+pub(super) const WAITING_SIZE_BYTES_MAX: usize = 8 << 20;
 
 /// How long a buffered batch waits for company: half of what is promised, the rest is the flush.
 const LAG: Duration = Duration::from_millis(50);
