@@ -206,6 +206,13 @@ impl Kernel {
         self.ledger.sign_with(key);
     }
 
+    /// The kernel's key that the owner certified last, if any: a program that starts again certifies
+    /// its key only if it is another.
+    #[must_use]
+    pub fn certified_key(&self) -> Option<PublicKey> {
+        self.ledger.peek().state.kernel_key
+    }
+
     /// Signs the size and the root of the whole ledger, and records that, durably. Worth keeping
     /// somewhere else: who holds it finds every rewriting, and every cut before it. Happens by
     /// itself every [`Limits::checkpoint_every`] records.

@@ -102,7 +102,9 @@
 //! # let kernel = Kernel::governing(founder).open(MemoryStore::new(), ManualClock::default()).await?;
 //! # let owner = kernel.owner(key).await?;
 //! let own = SoftwareKey::from_secret(&[8; 32]);             // the kernel's, and not the owner's
-//! owner.certify(own.public_key()).await?;
+//! if kernel.certified_key() != Some(own.public_key()) {     // the first time
+//!     owner.certify(own.public_key()).await?;
+//! }
 //! kernel.sign_with(own);
 //! let work = owner.identity("work").await?;
 //! let checkpoint = kernel.checkpoint().await?;              // a signed note: keep it elsewhere

@@ -57,8 +57,9 @@ fn introduce(folder: &Path, told: &story::Told, screen: &mut Screen) -> Result<(
 {name}/kernel.secret    the kernel's secret key, to sign checkpoints
 {name}/held.checkpoint  what a counterpart has kept
 
-Everybody knows these keys: for trying only. So that you need not say them:
+Everybody knows these keys: for trying only. So that you need not say them, in the source's folder:
 
+  alias ledger='cargo run --quiet -p ledger --'
   export LEDGER_STORE={name}/ledger LEDGER_KEY={name}/owner.pub
   export LEDGER_SECRET={name}/owner.secret
 

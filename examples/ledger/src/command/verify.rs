@@ -12,7 +12,7 @@ use crate::{
     arguments::Arguments,
     place::Place,
     progress::Meter,
-    screen::{Screen, Tint},
+    screen::{Screen, Tint, remark},
     stop::{Status, Stop},
     text::grouped,
     view::View,
@@ -54,7 +54,7 @@ fn verify_export(path: &Path, place: &Place, screen: &mut Screen) -> Result<(), 
         (read, _) => read?,
     };
     meter.finish(read.found.records);
-    Report { found: read.found, broken: None, held: None }.show(screen)
+    Report { found: read.found, broken: None, held: None, damaged: false }.show(screen)
 }
 
 async fn verify_store(
@@ -91,7 +91,13 @@ async fn verify_store(
         None => unread.or_else(gone).map(|what| (found.records + 1, what)),
     };
     let held = held.map(|held| held.verdict(view.log, &found));
-    Report { found, broken, held }.show(screen)
+    // A crash leaves such an end, and so does who damages the last group.
+    if view.opened.torn_size_bytes > 0 {
+        let torn = grouped(view.opened.torn_size_bytes);
+        remark(&format!("{torn} bytes behind the last record are no whole group of records"));
+    }
+    let damaged = view.opened.damage.is_some();
+    Report { found, broken, held, damaged }.show(screen)
 }
 
 /// Checks records, and says whether all of them are as they were written.
@@ -144,6 +150,8 @@ struct Report {
     found: Verification,
     broken: Option<(u64, String)>,
     held: Option<Result<u64, String>>,
+    /// The store is, there or elsewhere.
+    damaged: bool,
 }
 
 impl Report {
@@ -153,7 +161,7 @@ impl Report {
         } else {
             self.lines(screen)?;
         }
-        let wrong = self.broken.is_some() || matches!(self.held, Some(Err(_)));
+        let wrong = self.damaged || self.broken.is_some() || matches!(self.held, Some(Err(_)));
         if wrong { Err(Stop::Told(Status::Wrong)) } else { Ok(()) }
     }
 
@@ -161,7 +169,7 @@ impl Report {
         let Verification { records, acts, checkpoints, head, root, .. } = &self.found;
         let mut value = json!({
             "acts": acts, "checkpoints": checkpoints, "head": head, "records": records,
-            "root": root, "verified": self.broken.is_none(),
+            "root": root, "verified": self.broken.is_none() && !self.damaged,
         });
         if let (Some((sequence, what)), Some(value)) = (&self.broken, value.as_object_mut()) {
             value.insert("damage".into(), json!({ "sequence": sequence, "what": what }));
@@ -182,6 +190,9 @@ impl Report {
         if let Some((sequence, what)) = &self.broken {
             screen.tinted(Tint::Bad, &format!("broken       at record {sequence}: {what}"))?;
             screen.line(&format!("intact       the {count} records before it"))?;
+        } else if self.damaged {
+            let line = format!("damaged      the store is, behind or beside these {count} records");
+            screen.tinted(Tint::Bad, &line)?;
         } else {
             let line = format!("verified     {count} records, each as it was written");
             screen.tinted(Tint::Good, &line)?;
