@@ -319,3 +319,6 @@ fn until_quote(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = text.iter().position(|byte| *byte == b'"')?;
     Some((text.get(..end)?, text.get(end.checked_add(1)?..)?))
 }
+
+#[cfg(test)]
+mod tests;
