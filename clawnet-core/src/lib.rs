@@ -92,7 +92,7 @@
 //! owner certified, in the form that public witnesses read. Who holds one such checkpoint finds every
 //! rewriting and every cut before it; one record is proven with a few hashes; and a [`Bundle`] says
 //! who did what, under which grant and by whose yes, to somebody who has nothing but the owner's
-//! public key. [`format`] is the specification.
+//! public key. [`format`](mod@format) is the specification.
 //!
 //! ```
 //! # use clawnet_core::*;

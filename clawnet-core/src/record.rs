@@ -212,7 +212,7 @@ pub enum Event {
     },
     /// What all records before this one fold to, kept to reopen from.
     Snapshot {
-        /// By the kernel's key, over ledger, sequence and digest (see [`format`](crate::format)):
+        /// By the kernel's key, over ledger, sequence and digest (see [`format`](mod@crate::format)):
         /// nobody else vouches for a state that was not replayed.
         signature: Signature,
         /// Its digest.

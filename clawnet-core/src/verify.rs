@@ -1,6 +1,6 @@
 //! Checking a ledger record by record, with the owner's key and nothing else.
 //!
-//! What an outsider needs: it trusts no store, no kernel and no state. [`format`](crate::format)
+//! What an outsider needs: it trusts no store, no kernel and no state. [`format`](mod@crate::format)
 //! says the same for any language.
 use std::{collections::BTreeMap, fmt};
 
