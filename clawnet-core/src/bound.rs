@@ -11,11 +11,12 @@ use crate::{
 
 /// Who acts: bound to one owner and one identity by the handle it acts through, never by anything
 /// an operation says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     owner: OwnerId,
     identity: IdentityId,
     agent: AgentId,
+    job: Option<Arc<str>>,
 }
 
 impl Caller {
@@ -36,6 +37,13 @@ impl Caller {
     pub fn agent(&self) -> AgentId {
         self.agent
     }
+
+    /// The job the agent was bound for, if it was bound for one: another runtime's go at it has the
+    /// same.
+    #[must_use]
+    pub fn job(&self) -> Option<&str> {
+        self.job.as_deref()
+    }
 }
 
 /// An agent's place at its kernel: who it is, and the scope it acted under last. On cache lines of
@@ -51,8 +59,9 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    pub(crate) fn new(ledger: Arc<Ledger>, identity: IdentityId, agent: AgentId) -> Self {
-        let caller = Caller { owner: ledger.owner, identity, agent };
+    pub(crate) fn new(ledger: Arc<Ledger>, bound: (AgentId, IdentityId, Option<&str>)) -> Self {
+        let (agent, identity, job) = bound;
+        let caller = Caller { owner: ledger.owner, identity, agent, job: job.map(Arc::from) };
         Self { ledger, caller, scope: Mutex::default() }
     }
 

@@ -1,11 +1,12 @@
 //! Where effects happen: layer 2, and the one value that lets an endpoint act.
 use std::{
+    any::Any,
     fmt,
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{Arc, OnceLock},
-    task::Poll,
+    task::{Context, Poll},
 };
 
 use crate::{
@@ -15,9 +16,11 @@ use crate::{
     digest::Digest,
     id::OwnerId,
     ledger::{Entry, Ledger},
-    operation::{Code, Operation},
-    permit::Permit,
+    operation::{Action, Code, Demands, Operation},
+    permit::{NotExtended, Permit},
     record::Recalled,
+    resource::Resource,
+    time::Timestamp,
 };
 
 /// Where operations of type `O` are performed: a file node, a tool server, an outbox.
@@ -51,20 +54,35 @@ pub trait Recall {
 
 /// Layer 2's yes, and what it is a yes about.
 #[must_use]
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admission {
     version: Option<Version>,
+    held: Option<Held>,
 }
+
+/// What an endpoint holds between its two decisions.
+type Held = Box<dyn Any + Send + Sync>;
 
 impl Admission {
     /// Yes, on the thing in this state. An approval is good for no other.
     pub fn at(version: Version) -> Self {
-        Self { version: Some(version) }
+        Self { version: Some(version), held: None }
     }
 
     /// Yes, and there is no state to tell.
     pub fn unversioned() -> Self {
-        Self { version: None }
+        Self { version: None, held: None }
+    }
+
+    /// And this is what was looked at, such as an open file: what is performed is performed on it
+    /// ([`Authorized::held`]), so that nothing gets between the look and the act.
+    pub fn holding(self, what: impl Any + Send + Sync) -> Self {
+        Self { held: Some(Box::new(what)), ..self }
+    }
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admission").field("version", &self.version).finish_non_exhaustive()
     }
 }
 
@@ -135,23 +153,24 @@ impl<E> Mount<E> {
         &self,
         admitted: &Admitted<'_, O>,
         entry: &Entry<'_>,
-    ) -> (Result<O::Output, Fault>, Option<Digest>)
+        evidence: &OnceLock<Evidence>,
+    ) -> Result<O::Output, Fault>
     where
         E: Endpoint<O>,
     {
-        let evidence = OnceLock::new();
-        let task = Authorized { admitted, entry, evidence: &evidence };
+        let task = Authorized { admitted, entry, evidence };
         let made = catch_unwind(AssertUnwindSafe(|| self.endpoint.perform(task)));
         let panicked = || Fault::new("panicked", "the endpoint panicked");
-        let Ok(future) = made else { return (Err(panicked()), None) };
+        let future = match made {
+            Ok(future) => future,
+            Err(_) => return Err(panicked()),
+        };
         let mut future = pin!(future);
-        let polled =
-            poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-                Ok(poll) => poll,
-                Err(_) => Poll::Ready(Err(panicked())),
-            });
-        let result = polled.await;
-        (result, evidence.get().copied())
+        let poll = |cx: &mut Context<'_>| {
+            let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+            polled.unwrap_or_else(|_| Poll::Ready(Err(panicked())))
+        };
+        poll_fn(poll).await
     }
 }
 
@@ -178,6 +197,7 @@ impl<E> fmt::Debug for Mount<E> {
 pub(crate) struct Admitted<'a, O> {
     permit: Permit<'a, O>,
     version: Option<Version>,
+    held: Option<Held>,
 }
 
 impl<'a, O: Operation> Admitted<'a, O> {
@@ -189,7 +209,7 @@ impl<'a, O: Operation> Admitted<'a, O> {
         let (operation, caller) = (permit.request().operation, permit.bound().seat().caller());
         let answer = catch_unwind(AssertUnwindSafe(|| mount.endpoint.admit(operation, caller)));
         match answer {
-            Ok(Ok(Admission { version })) => Ok(Self { permit, version }),
+            Ok(Ok(Admission { version, held })) => Ok(Self { permit, version, held }),
             Ok(Err(denial)) => Err(denial.said_by_endpoint()),
             Err(_) => Err(Denial::of(Layer::Endpoint, DenyCode::EndpointFault)),
         }
@@ -235,7 +255,15 @@ impl<'a, O: Operation> Admitted<'a, O> {
 pub struct Authorized<'e, O> {
     admitted: &'e Admitted<'e, O>,
     entry: &'e Entry<'e>,
-    evidence: &'e OnceLock<Digest>,
+    evidence: &'e OnceLock<Evidence>,
+}
+
+/// What backs an outcome.
+#[derive(Debug)]
+pub(crate) struct Evidence {
+    pub(crate) digest: Digest,
+    /// What has that digest, if it is to be kept beside the chain.
+    pub(crate) body: Option<Vec<u8>>,
 }
 
 impl<O: Operation> Authorized<'_, O> {
@@ -257,6 +285,30 @@ impl<O: Operation> Authorized<'_, O> {
         self.entry.sequence()
     }
 
+    /// When the intent was recorded, by the kernel's clock.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        self.entry.at()
+    }
+
+    /// What `admit` held on to, if it held a `T`.
+    #[must_use]
+    pub fn held<T: Any>(&self) -> Option<&T> {
+        self.admitted.held.as_ref()?.downcast_ref()
+    }
+
+    /// Whether what was authorized extends to another thing: to leave out of a listing what the
+    /// identity may not see. It permits nothing, and uses no budget.
+    pub fn extends_to(&self, action: Action, resource: &Resource) -> Result<(), NotExtended> {
+        self.admitted.permit.extends_to(&Demands::one(action, resource))
+    }
+
+    /// The same of a thing and everything beneath it, in one look. An error says that not all of it
+    /// is alike: then ask about each.
+    pub fn extends_below(&self, action: Action, resource: &Resource) -> Result<(), NotExtended> {
+        self.admitted.permit.extends_to(&Demands::tree(action, resource))
+    }
+
     /// What `admit` said the operation acts on.
     #[must_use]
     pub fn version(&self) -> Option<&Version> {
@@ -276,7 +328,14 @@ impl<O: Operation> Authorized<'_, O> {
 
     /// Names what backs the outcome, such as the digest of what was written. The first word counts.
     pub fn attest(&self, digest: Digest) {
-        let _: Result<(), Digest> = self.evidence.set(digest);
+        drop(self.evidence.set(Evidence { digest, body: None }));
+    }
+
+    /// The same, and what has that digest is kept beside the ledger, such as a signed receipt: at
+    /// most 64 MiB. The owner reads it with `Owner::body`.
+    pub fn attest_body(&self, body: Vec<u8>) {
+        let digest = Digest::of_content(&body);
+        drop(self.evidence.set(Evidence { digest, body: Some(body) }));
     }
 }
 

@@ -191,7 +191,10 @@ pub use ledger::{
     CheckpointError, Follow, Limits, Progress, ProofError, Recovery, Seen, WitnessError, Witnessed,
 };
 pub use note::{Checkpoint, NoteError, SignedCheckpoint, VerifierKey};
-pub use operation::{Action, Code, Demand, Demanded, Demands, Effect, Operation, UnknownAction};
+pub use operation::{
+    Action, Code, Demand, Demanded, Demands, Effect, Extent, Operation, UnknownAction,
+};
+pub use permit::NotExtended;
 pub use owner::{
     Answered, Archive, Body, Concluded, Consulted, Deed, Explanation, Overview, Owner, OwnerError,
     Page, PeerView, Query,

@@ -1,13 +1,16 @@
 //! What an agent may ask for: one effect, as data.
 use std::{borrow::Cow, fmt};
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, Error as _, SeqAccess, Visitor},
+};
 use smallvec::SmallVec;
 
 use crate::{
     canonical::{self, NotCanonical},
     digest::{Digest, OPERATION},
-    resource::Resource,
+    resource::{Region, Resource},
 };
 
 /// One kind of effect, as plain data.
@@ -142,19 +145,62 @@ pub struct Demand<'o> {
     pub action: Action,
     /// To what.
     pub resource: &'o Resource,
+    /// To it alone, or to all of it.
+    pub extent: Extent,
+}
+
+/// How far down a demand reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a third extent must be judged everywhere")]
+pub enum Extent {
+    /// The resource.
+    Itself,
+    /// The resource and everything that is or could be beneath it: one rule against any of that
+    /// is a rule against the demand, and only a rule about all of it is for it.
+    Subtree,
+}
+
+impl<'o> Demand<'o> {
+    /// The action on the resource alone.
+    pub(crate) const fn on(action: Action, resource: &'o Resource) -> Self {
+        Self { action, resource, extent: Extent::Itself }
+    }
+
+    /// What is touched, as a set.
+    #[must_use]
+    pub fn region(&self) -> Region {
+        match self.extent {
+            Extent::Itself => Region::Exact(self.resource.clone()),
+            Extent::Subtree => Region::Subtree(self.resource.clone()),
+        }
+    }
 }
 
 impl<'o> Demands<'o> {
     /// One action on one resource.
     #[must_use]
     pub const fn one(action: Action, resource: &'o Resource) -> Self {
-        Self { first: Demand { action, resource }, more: Vec::new() }
+        Self { first: Demand::on(action, resource), more: Vec::new() }
+    }
+
+    /// One action on a resource and everything beneath it.
+    #[must_use]
+    pub const fn tree(action: Action, resource: &'o Resource) -> Self {
+        let first = Demand { action, resource, extent: Extent::Subtree };
+        Self { first, more: Vec::new() }
     }
 
     /// And another.
     #[must_use]
     pub fn and(mut self, action: Action, resource: &'o Resource) -> Self {
-        self.more.push(Demand { action, resource });
+        self.more.push(Demand::on(action, resource));
+        self
+    }
+
+    /// And another, on a resource and everything beneath it.
+    #[must_use]
+    pub fn and_tree(mut self, action: Action, resource: &'o Resource) -> Self {
+        self.more.push(Demand { action, resource, extent: Extent::Subtree });
         self
     }
 
@@ -167,22 +213,82 @@ impl<'o> Demands<'o> {
 impl Demands<'_> {
     /// The same as data, as records keep it.
     pub(crate) fn recorded(&self) -> Demanded {
-        let all = self.iter().map(|demand| (demand.action, demand.resource.clone()));
-        Demanded(all.collect())
+        Demanded(self.iter().map(|demand| (demand.action, demand.region())).collect())
     }
 }
 
-/// What an operation touches, as records keep it. Written as `[["write","fs:/work/q3.md"]]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Demanded(SmallVec<[(Action, Resource); 1]>);
+/// What an operation touches, as records keep it. Written as `[["write","fs:/work/q3.md"]]`, and
+/// `["delete","fs:/work/old","subtree"]` for all there is beneath, too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Demanded(SmallVec<[(Action, Region); 1]>);
 
 impl Demanded {
     /// Each action and what it is done to.
-    pub fn iter(&self) -> impl Iterator<Item = (Action, &Resource)> {
-        self.0.iter().map(|(action, resource)| (*action, resource))
+    pub fn iter(&self) -> impl Iterator<Item = (Action, &Region)> {
+        self.0.iter().map(|(action, region)| (*action, region))
     }
 }
+
+impl Serialize for Demanded {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(Line))
+    }
+}
+
+impl<'de> Deserialize<'de> for Demanded {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let lines = SmallVec::<[Read; 1]>::deserialize(deserializer)?;
+        Ok(Self(lines.into_iter().map(|Read(demand)| demand).collect()))
+    }
+}
+
+/// One demand as it is written.
+struct Line<'a>(&'a (Action, Region));
+
+impl Serialize for Line<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            (action, Region::Exact(resource)) => (action, resource).serialize(serializer),
+            (action, Region::Subtree(resource)) => {
+                (action, resource, SUBTREE).serialize(serializer)
+            }
+        }
+    }
+}
+
+/// One demand as it is read.
+struct Read((Action, Region));
+
+impl<'de> Deserialize<'de> for Read {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Parts;
+        impl<'de> Visitor<'de> for Parts {
+            type Value = Read;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an action, a resource, and `subtree` if all beneath it is meant")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Read, A::Error> {
+                let short = || A::Error::custom("a demand is an action and a resource");
+                let action = parts.next_element()?.ok_or_else(short)?;
+                let resource = parts.next_element()?.ok_or_else(short)?;
+                let region = match parts.next_element::<Cow<'de, str>>()? {
+                    None => Region::Exact(resource),
+                    Some(word) if word == SUBTREE => Region::Subtree(resource),
+                    Some(_) => return Err(A::Error::custom("unknown extent of a demand")),
+                };
+                match parts.next_element::<de::IgnoredAny>()? {
+                    None => Ok(Read((action, region))),
+                    Some(_) => Err(A::Error::custom("a demand has at most three parts")),
+                }
+            }
+        }
+        deserializer.deserialize_seq(Parts)
+    }
+}
+
+const SUBTREE: &str = "subtree";
 
 /// A short stable word for what went wrong, such as `not_found`: for programs, and in ledgers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

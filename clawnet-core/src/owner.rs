@@ -75,7 +75,7 @@ impl Owner {
             name: name.to_owned(),
             runtime: runtime.to_owned(),
         };
-        self.act(make).await.map(|number| self.bound_at(number, identity))
+        self.act(make).await.map(|number| self.bound_at(number, identity, None))
     }
 
     /// Lets `runtime` have a go at `job` for `identity`: binds an agent for that and nothing else.
@@ -94,14 +94,15 @@ impl Owner {
             name: job.to_owned(),
             runtime: runtime.to_owned(),
         };
-        self.act(make).await.map(|number| self.bound_at(number, identity))
+        self.act(make).await.map(|number| self.bound_at(number, identity, Some(job)))
     }
 
     /// Gives the handle of an agent bound earlier, after a restart say.
     pub fn agent(&self, agent: AgentId) -> Result<Agent, OwnerError> {
         let inner = self.ledger.peek();
         let state = inner.state.agents.get(&agent).ok_or(ActError::UnknownAgent(agent))?;
-        Ok(Agent { seat: Seat::new(self.ledger.clone(), state.identity, agent) })
+        let bound = (agent, state.identity, state.job.as_deref());
+        Ok(Agent { seat: Seat::new(self.ledger.clone(), bound) })
     }
 
     /// Ends an agent's right to ask.
@@ -223,9 +224,9 @@ impl Owner {
         Err(StoreError::Damaged { position: format!("body {digest}"), what }.into())
     }
 
-    fn bound_at(&self, number: u64, identity: IdentityId) -> Agent {
+    fn bound_at(&self, number: u64, identity: IdentityId, job: Option<&str>) -> Agent {
         let agent = AgentId::made_at(self.id(), number, 0);
-        Agent { seat: Seat::new(self.ledger.clone(), identity, agent) }
+        Agent { seat: Seat::new(self.ledger.clone(), (agent, identity, job)) }
     }
 
     async fn make_identity(

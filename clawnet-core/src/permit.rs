@@ -3,7 +3,7 @@ use crate::{
     bound::Bound,
     denial::Denial,
     house::{self, HouseQuestion},
-    operation::{Operation, Request},
+    operation::{Demands, Operation, Request},
     rule::Verdict,
     scope::Judgement,
     time::Timestamp,
@@ -26,25 +26,50 @@ pub(crate) struct Permit<'a, O> {
 impl<'a, O: Operation> Permit<'a, O> {
     /// Judges `request` under the scope of whoever is bound.
     pub(crate) fn judge(bound: Bound<'a>, request: &'a Request<'a, O>) -> Result<Self, Denial> {
-        let ledger = &*bound.seat().ledger;
-        let now = ledger.now();
+        let now = bound.seat().ledger.now();
         let judgement = bound.scope().judge(&request.demands, now);
-        let mut verdict = judgement.verdict;
-        if verdict == Verdict::Deny {
+        if judgement.verdict == Verdict::Deny {
             return Err(bound.scope().denial(&judgement, &request.demands, now));
         }
-        if !ledger.house.is_empty() {
-            let asked = HouseQuestion {
-                identity: bound.seat().caller().identity(),
-                kind: O::KIND,
-                operation: request.text(),
-                demands: &request.demands,
-                now,
-                verdict,
-            };
-            verdict = house::restrict(&ledger.house, &asked, &ledger.clock)?;
+        let mut permit = Self { bound, request, verdict: judgement.verdict, judgement, at: now };
+        permit.verdict = permit.housed(&request.demands, now, permit.verdict)?;
+        Ok(permit)
+    }
+
+    /// Whether what was permitted extends to something else, by scope and house policy as they
+    /// stand now: they say of it at least what they said of the operation.
+    pub(crate) fn extends_to(&self, demands: &Demands<'_>) -> Result<(), NotExtended> {
+        let now = self.bound.seat().ledger.now();
+        let verdict = self.bound.scope().judge(demands, now).verdict;
+        if verdict < self.verdict {
+            return Err(NotExtended);
         }
-        Ok(Self { bound, request, verdict, judgement, at: now })
+        match self.housed(demands, now, verdict) {
+            Ok(verdict) if verdict >= self.verdict => Ok(()),
+            Ok(_) | Err(_) => Err(NotExtended),
+        }
+    }
+
+    /// What house policies leave of a verdict.
+    fn housed(
+        &self,
+        demands: &Demands<'_>,
+        now: Timestamp,
+        verdict: Verdict,
+    ) -> Result<Verdict, Denial> {
+        let ledger = &*self.bound.seat().ledger;
+        if ledger.house.is_empty() {
+            return Ok(verdict);
+        }
+        let asked = HouseQuestion {
+            identity: self.bound.seat().caller().identity(),
+            kind: O::KIND,
+            operation: self.request.text(),
+            demands,
+            now,
+            verdict,
+        };
+        house::restrict(&ledger.house, &asked, &ledger.clock)
     }
 
     pub(crate) fn bound(&self) -> &Bound<'a> {
@@ -70,3 +95,8 @@ impl<'a, O: Operation> Permit<'a, O> {
         self.bound.scope().judge(&self.request.demands, now)
     }
 }
+
+/// What was authorized does not extend to it: leave it out of what is given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("what was authorized does not extend to it")]
+pub struct NotExtended;

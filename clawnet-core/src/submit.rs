@@ -13,14 +13,14 @@
 //! Each box is a type made only where its check is performed.
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use crate::{
     approval::{ContentRef, OperationText, Ticket},
     bound::{Bound, Seat, Unbound},
     denial::{Denial, DenyCode, Layer},
-    endpoint::{Admitted, Endpoint, Fault, Mount},
+    endpoint::{Admitted, Endpoint, Evidence, Fault, Mount},
     ledger::{AppendError, Content, Draft, Entry, Opening},
     operation::{Demands, Operation, Request},
     permit::Permit,
@@ -129,7 +129,7 @@ where
             }
             Opening::Open(entry, commit) => {
                 seat.ledger.settle(commit).await?;
-                return conclude(mount, &admitted, entry).await;
+                return conclude((seat, mount), &admitted, entry).await;
             }
         }
     }
@@ -168,7 +168,7 @@ fn enter<'a, O: Operation>(
 
 /// Lets the endpoint act under the open entry, and records what came of it.
 async fn conclude<O, E>(
-    mount: &Mount<E>,
+    (seat, mount): (&Seat, &Mount<E>),
     admitted: &Admitted<'_, O>,
     entry: Entry<'_>,
 ) -> Result<O::Output, Refusal>
@@ -176,9 +176,18 @@ where
     O: Operation,
     E: Endpoint<O>,
 {
-    let (result, evidence) = match admitted.may_begin(&entry) {
-        Ok(()) => mount.perform(admitted, &entry).await,
-        Err(stale) => (Err(stale), None),
+    let evidence = OnceLock::new();
+    let result = match admitted.may_begin(&entry) {
+        Ok(()) => mount.perform(admitted, &entry, &evidence).await,
+        Err(stale) => Err(stale),
+    };
+    let evidence = match evidence.into_inner() {
+        Some(Evidence { digest, body: Some(body) }) => {
+            let kept = seat.ledger.store.keep_body(seat.ledger.owner, &body).await;
+            kept.map_err(|error| seat.ledger.fail(error))?;
+            Some(digest)
+        }
+        other => other.map(|evidence| evidence.digest),
     };
     let outcome = match &result {
         Ok(_) => OutcomeKind::Done,

@@ -163,13 +163,13 @@ impl<'r> Case<'r> {
         }
         for holder in self.ancestry(on, identity)? {
             let mut own = found.iter().filter(|granted| granted.holder == holder).peekable();
-            let bears = |action, resource| {
+            let bears = |action, region| {
                 let mut own = own.clone();
                 own.any(|Granted { text, .. }| {
-                    text.actions().contains(action) && text.region().contains(resource)
+                    text.actions().contains(action) && text.region().overlaps(region)
                 })
             };
-            let all = demands.iter().all(|(action, resource)| bears(action, resource));
+            let all = demands.iter().all(|(action, region)| bears(action, region));
             if own.peek().is_none() || !all {
                 return Err(missing());
             }

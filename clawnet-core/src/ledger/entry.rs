@@ -138,6 +138,11 @@ impl<'l> Entry<'l> {
         self.sequence
     }
 
+    /// When the intent was recorded.
+    pub(crate) fn at(&self) -> Timestamp {
+        self.at
+    }
+
     /// Whether the effect may still begin: nothing that was decided on has changed since the
     /// intent, and not so much time has passed that a window or a yes would be stretched.
     pub(crate) fn may_begin(&self, epoch: u64, version: u64) -> Result<(), Stale> {

@@ -167,8 +167,8 @@ pub(crate) fn of(record: &AuditRecord, bound: Option<&AgentState>) -> Terms {
     let mut deed = |verdict: Verdict, kind: &str, demands: Option<&Demanded>| {
         terms.extend(Term::of_actor(record.actor, bound));
         terms.extend([Term::verdict(verdict), Term::kind(kind)]);
-        for (_, resource) in demands.iter().flat_map(|demands| demands.iter()) {
-            terms.extend(Term::of_resource(resource));
+        for (_, region) in demands.iter().flat_map(|demands| demands.iter()) {
+            terms.extend(Term::of_resource(region.root()));
         }
     };
     match &record.event {

@@ -121,8 +121,8 @@ impl fmt::Display for Deed {
         let runtime = self.runtime.escape_debug();
         write!(f, "{:>6}  {}  {:<5}  ", self.sequence, self.at, self.verdict)?;
         write!(f, "`{agent}` in {runtime} as `{identity}`: {}", self.kind)?;
-        for (nth, (action, resource)) in self.demands.iter().flat_map(Demanded::iter).enumerate() {
-            write!(f, "{}{action} {resource}", if nth == 0 { ", " } else { " and " })?;
+        for (nth, (action, region)) in self.demands.iter().flat_map(Demanded::iter).enumerate() {
+            write!(f, "{}{action} {region}", if nth == 0 { ", " } else { " and " })?;
         }
         if let Some(job) = &self.job {
             write!(f, "\n        for the job `{}`", job.escape_debug())?;

@@ -121,7 +121,7 @@ impl Owner {
         resource: &Resource,
     ) -> Result<Explanation, OwnerError> {
         let (scope, now) = self.scope_of(identity)?;
-        let demand = Demand { action, resource };
+        let demand = Demand::on(action, resource);
         let judgement = scope.judge(&Demands::one(action, resource), now);
         Ok(Explanation {
             verdict: judgement.verdict,
@@ -160,7 +160,7 @@ impl Owner {
 
     /// Who an agent acts for, by its identifier.
     pub fn caller(&self, agent: AgentId) -> Result<Caller, OwnerError> {
-        self.agent(agent).map(|agent| *agent.caller())
+        self.agent(agent).map(|agent| agent.caller().clone())
     }
 
     fn scope_of(

@@ -146,7 +146,7 @@ impl Query {
         };
         let touches = |region: &Region| {
             let mut demands = deed.demands.iter().flat_map(Demanded::iter);
-            demands.any(|(_, resource)| region.contains(resource))
+            demands.any(|(_, touched)| region.overlaps(touched))
         };
         let ticket = deed.approval.as_ref().map(|approval| approval.ticket);
         self.identity.is_none_or(|identity| identity == deed.identity)

@@ -111,8 +111,8 @@ struct On<'a>(Option<&'a Demanded>);
 impl fmt::Display for On<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = || self.0.into_iter().flat_map(Demanded::iter);
-        for (nth, (_, resource)) in all().take(SHOWN_MAX).enumerate() {
-            write!(f, "{}{resource}", if nth == 0 { " " } else { ", " })?;
+        for (nth, (_, region)) in all().take(SHOWN_MAX).enumerate() {
+            write!(f, "{}{region}", if nth == 0 { " " } else { ", " })?;
         }
         match all().count().saturating_sub(SHOWN_MAX) {
             0 => Ok(()),

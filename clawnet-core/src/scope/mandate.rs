@@ -16,7 +16,7 @@ use super::{Finding, Matching, RuleState, Rules, first_difference};
 use crate::{
     denial::{DenyCode, Difference, NearMiss},
     id::IdentityId,
-    operation::Demand,
+    operation::{Demand, Extent},
     resource::{Prefix, Region, Resource},
     rule::{Rule, RuleId, Verdict},
     scope::Meter,
@@ -45,6 +45,8 @@ pub(crate) struct Mandate {
     /// What judging reads of each rule, and the rule itself, both ordered by key.
     entries: Vec<Line>,
     held: Vec<Held>,
+    /// The places of the rules that ask or deny, in the same order.
+    restricting: Vec<u32>,
     /// Which depths have a rule at all.
     depths: u128,
     /// More than 4 GiB of region names: not every rule is in the index, so everything is denied.
@@ -65,6 +67,7 @@ impl Mandate {
             keys: String::new(),
             entries,
             held: Vec::new(),
+            restricting: Vec::new(),
             depths: 0,
             overfull: false,
         };
@@ -74,19 +77,74 @@ impl Mandate {
             mandate.insert(first.root(), start..start + group.len());
             start += group.len();
         }
+        let restricts = |(_, held): &(usize, &Held)| held.rule.effect() != Verdict::Allow;
+        let places = held.iter().enumerate().filter(restricts);
+        let short: Option<Vec<u32>> = places.map(|(nth, _)| u32::try_from(nth).ok()).collect();
+        mandate.overfull |= short.is_none();
+        mandate.restricting = short.unwrap_or_default();
         mandate.held = held;
         mandate
     }
 
     /// What this mandate says about one demand.
     pub(crate) fn judge(&self, demand: Demand<'_>, now: Timestamp) -> Finding {
-        self.judge_at(demand, Place::Here, now)
+        match demand.extent {
+            Extent::Itself => self.judge_at(demand, Place::Here, now),
+            Extent::Subtree => self.judge_tree(demand, now),
+        }
+    }
+
+    /// The minimum over the resource and everything that is or could be beneath it: what holds for
+    /// all of it, and whatever asks or denies somewhere in it.
+    fn judge_tree(&self, demand: Demand<'_>, now: Timestamp) -> Finding {
+        if self.overfull {
+            return Finding::Deny(DenyCode::Unsettled, None);
+        }
+        let (mut sum, deny) = self.sum(demand, Place::Below, now);
+        if let Some(rule) = deny {
+            return Finding::Deny(DenyCode::ExplicitDeny, Some(rule));
+        }
+        if !sum.lets_pass() {
+            return sum.finding();
+        }
+        let region = Region::Subtree(demand.resource.clone());
+        let key = demand.resource.key();
+        let root = |nth: &u32| self.held.get(*nth as usize).map(Held::root);
+        let from = self.restricting.partition_point(|nth| root(nth).is_some_and(|r| r.key() < key));
+        let near = self.restricting.get(from..).unwrap_or_default().iter();
+        let near = near.take_while(|nth| root(nth).is_some_and(|root| root.key().starts_with(key)));
+        for (looked_at, nth) in near.enumerate() {
+            if looked_at == RESTRICTING_MAX {
+                return Finding::Deny(DenyCode::Unsettled, None);
+            }
+            let index = *nth as usize;
+            let (Some(entry), Some(held)) = (self.entries.get(index), self.held.get(index)) else {
+                continue;
+            };
+            let counted = !entry.exact && held.root() == demand.resource;
+            let fits = !counted && entry.actions & demand.action.bit() != 0;
+            if fits
+                && region.contains(held.root())
+                && sum.add(entry, self.spent(index, entry, now), now).is_break()
+            {
+                return Finding::Deny(DenyCode::ExplicitDeny, Some(entry.rule));
+            }
+        }
+        sum.finding()
     }
 
     pub(super) fn judge_at(&self, demand: Demand<'_>, place: Place, now: Timestamp) -> Finding {
         if self.overfull {
             return Finding::Deny(DenyCode::Unsettled, None);
         }
+        match self.sum(demand, place, now) {
+            (_, Some(rule)) => Finding::Deny(DenyCode::ExplicitDeny, Some(rule)),
+            (sum, None) => sum.finding(),
+        }
+    }
+
+    /// The rules at the resource's own place and above it, or the first that denies.
+    fn sum(&self, demand: Demand<'_>, place: Place, now: Timestamp) -> (Sum<'_>, Option<RuleId>) {
         let mut sum = Sum::default();
         let whole = demand.resource.key().len();
         for (depth, prefix) in demand.resource.prefixes().enumerate() {
@@ -99,11 +157,11 @@ impl Mandate {
                 let Some(entry) = self.entries.get(index) else { continue };
                 let fits = (exact || !entry.exact) && entry.actions & demand.action.bit() != 0;
                 if fits && sum.add(entry, self.spent(index, entry, now), now).is_break() {
-                    return Finding::Deny(DenyCode::ExplicitDeny, Some(entry.rule));
+                    return (sum, Some(entry.rule));
                 }
             }
         }
-        sum.finding()
+        (sum, None)
     }
 
     /// Every rule about this action on this resource.
@@ -230,6 +288,8 @@ pub(super) enum Place {
     Below,
 }
 
+/// How many rules that ask or deny are looked at beneath one demand. Beyond that it is denied.
+const RESTRICTING_MAX: usize = 4096;
 /// How many rules on either side a near miss is looked for among.
 const NEIGHBOURS: usize = 16;
 
@@ -318,6 +378,11 @@ impl<'e> Sum<'e> {
             }
         }
         std::ops::ControlFlow::Continue(())
+    }
+
+    /// Whether some rule lets it pass, be it with a question.
+    fn lets_pass(&self) -> bool {
+        self.spent_ask.is_none() && (self.ask.is_some() || self.allow.is_some())
     }
 
     fn finding(self) -> Finding {

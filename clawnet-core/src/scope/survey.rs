@@ -39,7 +39,7 @@ fn verdict(scope: &Scope, action: Action, region: &Region, now: Timestamp) -> Ve
         Region::Exact(_) => Place::Here,
         Region::Subtree(_) => Place::Below,
     };
-    let demand = Demand { action, resource: region.root() };
+    let demand = Demand::on(action, region.root());
     let each = scope.mandates.iter().map(|mandate| match mandate.judge_at(demand, place, now) {
         Finding::Pass(verdict, _) => verdict,
         Finding::Deny(..) => Verdict::Deny,

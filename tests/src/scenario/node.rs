@@ -63,7 +63,7 @@ where
     Node: Endpoint<O>,
 {
     let wanted = fields.remove("of").map(|name| change(world, &name)).transpose()?;
-    let caller = *agent.caller();
+    let caller = agent.caller().clone();
     let mount = match at {
         Some(owner) => world.principal_named(owner)?.node()?,
         None => world.principal_of(caller.agent())?.node()?,
