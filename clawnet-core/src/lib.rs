@@ -194,11 +194,11 @@ pub use note::{Checkpoint, NoteError, SignedCheckpoint, VerifierKey};
 pub use operation::{
     Action, Code, Demand, Demanded, Demands, Effect, Extent, Operation, UnknownAction,
 };
-pub use permit::NotExtended;
 pub use owner::{
     Answered, Archive, Body, Concluded, Consulted, Deed, Explanation, Overview, Owner, OwnerError,
     Page, PeerView, Query,
 };
+pub use permit::NotExtended;
 pub use policy::{ActError, Standing};
 pub use record::{
     Act, Actor, AuditRecord, Credential, Event, HeadError, Intent, Misbehaviour, Offence, Outcome,

@@ -63,14 +63,15 @@ impl Endpoint<Delete> for Node {
         let change = Changing {
             caller: task.caller(),
             intent: task.intent(),
+            at: task.at(),
             kind: Delete::KIND,
-            reverses: None,
+            reverses: Vec::new(),
             content: &[],
             strict: true,
             confirm: &|| task.confirm(),
         };
-        self.change(&change, |_| {
-            let mut plan = Plan::new(self.folders(), change.key());
+        self.change(&change, |_, folders| {
+            let mut plan = Plan::new(folders, change.key());
             let found = plan.image(path)?;
             is_version(task.version(), &[found.as_ref()])?;
             let before = found.ok_or(FsError::NotFound)?;

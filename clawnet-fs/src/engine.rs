@@ -7,14 +7,14 @@
 //! ```
 use std::{io::Write, os::fd::AsFd};
 
-use clawnet_core::{Fault, IdentityId};
+use clawnet_core::{Fault, Timestamp};
 
 use crate::{
     attributes::{self, DIRECTORY_MODE, FILE_MODE, PRIVATE_MODE},
     folders::Folders,
     handle::{EntryKind, Facts},
     image::Image,
-    journal::{Durability, Event, Journal, Key, Opened},
+    journal::{Durability, Event, Journal, Key, Opened, Who},
     pause::{Hook, Point},
     pin::Pin,
     refusal::FsError,
@@ -38,9 +38,10 @@ pub(crate) struct Engine<'n> {
 /// One change to make.
 pub(crate) struct Order<'a> {
     pub(crate) by: Key,
-    pub(crate) identity: IdentityId,
+    pub(crate) who: Who,
+    pub(crate) at: Timestamp,
     pub(crate) kind: &'static str,
-    pub(crate) reverses: Option<u64>,
+    pub(crate) reverses: Vec<u64>,
     pub(crate) steps: Vec<Step>,
     /// What a fresh file will hold.
     pub(crate) content: &'a [u8],
@@ -69,12 +70,13 @@ struct Progress<'n> {
 impl<'n> Engine<'n> {
     /// Makes the change, all of it or nothing.
     pub(crate) fn run(self, journal: &mut Journal, order: &Order<'_>) -> Result<Done, FsError> {
-        let Order { by, identity, kind, reverses, .. } = *order;
+        let Order { by, at, kind, .. } = *order;
         if journal.history().get(by).is_some() {
             return Err(FsError::ForeignLedger { intent: by.intent });
         }
         let steps = order.steps.clone();
-        let opened = Opened { by, identity, kind: kind.into(), reverses, steps };
+        let (who, reverses) = (order.who.clone(), order.reverses.clone());
+        let opened = Opened { by, who, at, kind: kind.into(), reverses, steps };
         journal.append(Event::Intent(opened))?;
         self.hook.at(Point::Recorded);
         let mut progress = Progress { steps: order.steps.clone(), pins: Vec::new(), raced: false };

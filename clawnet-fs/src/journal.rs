@@ -11,7 +11,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
 };
 
-use clawnet_core::{Digest, IdentityId, OwnerId};
+use clawnet_core::{AgentId, Caller, Digest, IdentityId, OwnerId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -61,12 +61,31 @@ pub(crate) struct Key {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Opened {
     pub(crate) by: Key,
-    pub(crate) identity: IdentityId,
+    pub(crate) who: Who,
+    /// When the kernel recorded its intent, by the kernel's clock.
+    pub(crate) at: Timestamp,
     pub(crate) kind: String,
-    /// The intent this one undoes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) reverses: Option<u64>,
+    /// The intents this one undoes, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) reverses: Vec<u64>,
     pub(crate) steps: Vec<Step>,
+}
+
+/// Whose change it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Who {
+    pub(crate) identity: IdentityId,
+    pub(crate) agent: AgentId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) job: Option<String>,
+}
+
+impl From<&Caller> for Who {
+    fn from(caller: &Caller) -> Self {
+        let job = caller.job().map(str::to_owned);
+        Self { identity: caller.identity(), agent: caller.agent(), job }
+    }
 }
 
 /// The open journal and what it folds to.
@@ -94,7 +113,7 @@ struct Line<'a> {
     event: &'a RawValue,
 }
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const CONTEXT: &str = "clawnet-fs 2026 journal chain v1";
 /// The longest record, in bytes: 256 steps of the longest paths and more.
 const LINE_BYTES_MAX: u64 = 4 << 20;

@@ -113,6 +113,7 @@ mod pause;
 mod engine;
 mod recovery;
 mod node;
+mod flow;
 mod read;
 mod stat;
 mod list;

@@ -182,8 +182,9 @@ impl Endpoint<List> for Node {
         self.is_sound()?;
         let operation = task.operation();
         operation.limits()?;
-        let place = self.folders().locate(&operation.path)?;
-        let scan = Scan { folders: self.folders(), place: &place, operation, scanned: 0 };
+        let folders = self.folders();
+        let place = folders.locate(&operation.path)?;
+        let scan = Scan { folders: &folders, place: &place, operation, scanned: 0 };
         Ok(scan.listing()?)
     }
 }

@@ -78,16 +78,17 @@ impl Endpoint<Mkdir> for Node {
         let change = Changing {
             caller: task.caller(),
             intent: task.intent(),
+            at: task.at(),
             kind: Mkdir::KIND,
-            reverses: None,
+            reverses: Vec::new(),
             content: &[],
             strict: true,
             confirm: &|| task.confirm(),
         };
         let mut directories = Vec::new();
-        self.change(&change, |_| {
+        self.change(&change, |_, folders| {
             leads_to(parents, path)?;
-            let mut plan = Plan::new(self.folders(), change.key());
+            let mut plan = Plan::new(folders, change.key());
             parents.iter().try_for_each(|path| plan.directory(path))?;
             is_version(task.version(), &[plan.image(path)?.as_ref()])?;
             plan.directory(path)?;

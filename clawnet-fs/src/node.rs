@@ -2,13 +2,13 @@
 use std::{
     fmt,
     sync::{
-        Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use cap_std::fs::Dir;
-use clawnet_core::{Caller, Fault, OwnerId, Recall, Recalled};
+use clawnet_core::{Caller, Fault, OwnerId, Recall, Recalled, Timestamp};
 
 use crate::{
     engine::{Done, Engine, Order},
@@ -41,7 +41,7 @@ use crate::{
 ///
 /// It works on the calling thread and one change at a time; what only looks does not wait.
 pub struct Node {
-    folders: Folders,
+    folders: RwLock<Arc<Folders>>,
     store: Store,
     journal: Mutex<Journal>,
     durability: Durability,
@@ -79,6 +79,7 @@ impl Node {
         let hook = Hook::default();
         let engine = Engine { folders: &folders, store: &store, durability, hook: &hook };
         recovery::recover(engine, &mut journal, &mut recovered)?;
+        let folders = RwLock::new(Arc::new(folders));
         let journal = Mutex::new(journal);
         let failed = AtomicBool::new(false);
         Ok(Self { folders, store, journal, durability, recovered, failed, hook })
@@ -90,8 +91,9 @@ impl Node {
         &self.recovered
     }
 
-    pub(crate) fn folders(&self) -> &Folders {
-        &self.folders
+    /// The owner's list as it stands now. What acts on it holds on to it.
+    pub(crate) fn folders(&self) -> Arc<Folders> {
+        self.folders.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -114,7 +116,8 @@ impl Node {
     /// What a path leads to, as layer 2 may tell before anything is done: none if nothing is there.
     pub(crate) fn look(&self, path: &FsPath) -> Result<Option<Facts>, FsError> {
         self.is_sound()?;
-        let place = self.folders.locate(path)?;
+        let folders = self.folders();
+        let place = folders.locate(path)?;
         match handle::look(place.root.handle(), &place.relative()) {
             Err(error) if error.is_absence() => Ok(None),
             other => other.map(Some),
@@ -127,7 +130,8 @@ impl Node {
         if self.recovered.broken_at.is_some() {
             return Err(FsError::LogUnavailable("its chain is broken".into()));
         }
-        match Pin::of(&self.folders.locate_for_change(path)?).and_then(|pin| pin.image()) {
+        let folders = self.folders();
+        match Pin::of(&folders.locate_for_change(path)?).and_then(|pin| pin.image()) {
             Err(error) if error.is_absence() => Ok(None),
             other => other,
         }
@@ -139,29 +143,31 @@ impl Node {
     pub(crate) fn change(
         &self,
         change: &Changing<'_>,
-        plan: impl FnOnce(&Journal) -> Result<Vec<Step>, FsError>,
+        plan: impl FnOnce(&Journal, &Folders) -> Result<Vec<Step>, FsError>,
     ) -> Result<Done, FsError> {
         self.is_sound()?;
         let mut journal = self.journal()?;
         journal.is_open()?;
         self.hook.at(Point::Begun);
-        let steps = plan(&journal)?;
+        let folders = self.folders();
+        let steps = plan(&journal, &folders)?;
         if steps.is_empty() {
             return Ok(Done { raced: false });
         }
         let order = Order {
             by: change.key(),
-            identity: change.caller.identity(),
+            who: change.caller.into(),
+            at: change.at,
             kind: change.kind,
-            reverses: change.reverses,
+            reverses: change.reverses.clone(),
             steps,
             content: change.content,
             strict: change.strict,
             confirm: change.confirm,
         };
-        let Self { folders, store, durability, hook, .. } = self;
-        let done =
-            Engine { folders, store, durability: *durability, hook }.run(&mut journal, &order);
+        let Self { store, durability, hook, .. } = self;
+        let engine = Engine { folders: &folders, store, durability: *durability, hook };
+        let done = engine.run(&mut journal, &order);
         if journal.is_open().is_err() {
             self.failed.store(true, Ordering::Release);
         }
@@ -178,8 +184,9 @@ impl Node {
 pub(crate) struct Changing<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) intent: u64,
+    pub(crate) at: Timestamp,
     pub(crate) kind: &'static str,
-    pub(crate) reverses: Option<u64>,
+    pub(crate) reverses: Vec<u64>,
     pub(crate) content: &'a [u8],
     pub(crate) strict: bool,
     pub(crate) confirm: &'a dyn Fn() -> Result<(), Fault>,
@@ -204,7 +211,7 @@ impl Recall for Node {
 
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Node of {:?}", self.folders)
+        write!(f, "Node of {:?}", self.folders())
     }
 }
 

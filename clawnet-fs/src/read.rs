@@ -139,7 +139,8 @@ fn read(node: &Node, operation: &Read) -> Result<Portion, FsError> {
     let Read { digest, limit, offset, ref path } = *operation;
     node.is_sound()?;
     within("a read", limit.unwrap_or_default(), Read::SIZE_BYTES_MAX)?;
-    let place = node.folders().locate(path)?;
+    let folders = node.folders();
+    let place = folders.locate(path)?;
     let (file, facts) = handle::content(place.root.handle(), &place.relative())?;
     let left = facts.size_bytes.saturating_sub(offset);
     let wanted = limit.map_or(left, |limit| limit.min(left));

@@ -6,6 +6,7 @@ use clawnet_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    folders::Folders,
     handle::EntryKind,
     image::{self, Image},
     journal::{Change, Journal, State},
@@ -140,13 +141,16 @@ impl Endpoint<Undo> for Node {
         let change = Changing {
             caller: task.caller(),
             intent: task.intent(),
+            at: task.at(),
             kind: Undo::KIND,
-            reverses: Some(undo.intent),
+            reverses: vec![undo.intent],
             content: &[],
             strict: true,
             confirm: &|| task.confirm(),
         };
-        self.change(&change, |journal| plan(self, &change, journal, task.version()))?;
+        self.change(&change, |journal, folders| {
+            plan((self, folders), &change, journal, task.version())
+        })?;
         Ok(Undone { intent: task.intent(), reversed: undo.intent })
     }
 }
@@ -166,14 +170,14 @@ fn backwards(change: &Change) -> impl Iterator<Item = Step> {
 
 /// The way back, if what is there is what the change left and what was kept is what it kept.
 fn plan(
-    node: &Node,
+    (node, folders): (&Node, &Folders),
     change: &Changing<'_>,
     journal: &Journal,
     admitted: Option<&Version>,
 ) -> Result<Vec<Step>, FsError> {
-    let Some(reversed) = change.reverses else { return Err(FsError::NotReversible) };
+    let Some(&reversed) = change.reverses.first() else { return Err(FsError::NotReversible) };
     let done = reversible(journal, change.caller.identity(), reversed)?;
-    let mut plan = Plan::new(node.folders(), change.key());
+    let mut plan = Plan::new(folders, change.key());
     let mut images = Vec::new();
     for mut step in backwards(done) {
         let found = node.image(&step.path)?;

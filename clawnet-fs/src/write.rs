@@ -8,6 +8,7 @@ use serde::{
 };
 
 use crate::{
+    folders::Folders,
     handle::{self, EntryKind},
     image::{self, Image},
     node::{Changing, Node},
@@ -191,15 +192,16 @@ impl Endpoint<Write> for Node {
         let change = Changing {
             caller: task.caller(),
             intent: task.intent(),
+            at: task.at(),
             kind: Write::KIND,
-            reverses: None,
+            reverses: Vec::new(),
             content: operation.content.as_slice(),
             strict: operation.if_match.is_some(),
             confirm: &|| task.confirm(),
         };
         let mut created = false;
-        let done = self.change(&change, |_| {
-            let steps = plan(self, &change, operation, task.version())?;
+        let done = self.change(&change, |_, folders| {
+            let steps = plan(folders, &change, operation, task.version())?;
             created = steps.iter().any(|step| step.path == operation.path && is_place(step));
             Ok(steps)
         })?;
@@ -216,18 +218,18 @@ fn check(operation: &Write) -> Result<(), FsError> {
 }
 
 fn plan(
-    node: &Node,
+    folders: &Folders,
     change: &Changing<'_>,
     operation: &Write,
     admitted: Option<&Version>,
 ) -> Result<Vec<Step>, FsError> {
     check(operation)?;
-    let mut plan = Plan::new(node.folders(), change.key());
+    let mut plan = Plan::new(folders, change.key());
     operation.create_dirs.iter().try_for_each(|path| plan.directory(path))?;
     let before = plan.image(&operation.path)?;
     is_version(admitted, &[before.as_ref()])?;
     if let Some(expected) = operation.if_match {
-        matches(node, &operation.path, expected, before.as_ref())?;
+        matches(folders, &operation.path, expected, before.as_ref())?;
     }
     let after = Image::planned(operation.content.as_slice(), operation.content.digest());
     plan.trade(
@@ -243,14 +245,14 @@ fn plan(
 
 /// Whether what is there is what the agent thinks is there.
 fn matches(
-    node: &Node,
+    folders: &Folders,
     path: &FsPath,
     expected: Expected,
     found: Option<&Image>,
 ) -> Result<(), FsError> {
     let digest = match found {
         Some(image) if image.kind == EntryKind::File && image.hash.is_none() => {
-            let place = node.folders().locate(path)?;
+            let place = folders.locate(path)?;
             let (file, facts) = handle::content(place.root.handle(), &place.relative())?;
             within("a file to compare", facts.size_bytes, Write::SIZE_BYTES_MAX)?;
             Some(image::digest(&file, facts.size_bytes)?)

@@ -1,9 +1,9 @@
 //! What the journal's records fold to: every change and its state.
 use std::collections::BTreeMap;
 
-use clawnet_core::{IdentityId, OwnerId};
+use clawnet_core::{IdentityId, OwnerId, Timestamp};
 
-use super::{Event, Key, Opened};
+use super::{Event, Key, Opened, Who};
 use crate::step::Step;
 
 /// Every change by its key.
@@ -14,9 +14,12 @@ pub(crate) struct History(BTreeMap<Key, Change>);
 #[derive(Debug, Clone)]
 pub(crate) struct Change {
     pub(crate) by: Key,
-    pub(crate) identity: IdentityId,
+    pub(crate) who: Who,
+    pub(crate) at: Timestamp,
+    pub(crate) kind: String,
     pub(crate) state: State,
-    pub(crate) reverses: Option<u64>,
+    /// The intents it undoes, newest first.
+    pub(crate) reverses: Vec<u64>,
     /// As they were found and left, once it is done.
     pub(crate) steps: Vec<Step>,
 }
@@ -47,7 +50,10 @@ impl History {
     pub(crate) fn of_identity(&self, identity: IdentityId, intent: u64) -> Option<&Change> {
         let from = Key { intent, owner: OwnerId::from_bytes([0; 16]) };
         let to = Key { intent, owner: OwnerId::from_bytes([0xff; 16]) };
-        self.0.range(from..=to).map(|(_, change)| change).find(|change| change.identity == identity)
+        self.0
+            .range(from..=to)
+            .map(|(_, change)| change)
+            .find(|change| change.who.identity == identity)
     }
 
     /// The changes whose end is not recorded.
@@ -58,8 +64,9 @@ impl History {
     pub(super) fn fold(&mut self, event: Event) {
         match event {
             Event::Begin { .. } => {}
-            Event::Intent(Opened { by, identity, reverses, steps, .. }) => {
-                self.0.insert(by, Change { by, identity, state: State::Open, reverses, steps });
+            Event::Intent(Opened { by, who, at, kind, reverses, steps }) => {
+                let state = State::Open;
+                self.0.insert(by, Change { by, who, at, kind, state, reverses, steps });
             }
             Event::Commit { by, steps, .. } => self.commit(by, steps),
             Event::Abort { by, .. } => self.end(by, State::Aborted),
@@ -71,7 +78,7 @@ impl History {
         self.end(by, State::Done);
         let Some(change) = self.0.get_mut(&by) else { return };
         change.steps = steps;
-        if let Some(intent) = change.reverses {
+        for intent in change.reverses.clone() {
             self.end(Key { intent, owner: by.owner }, State::Undone);
         }
     }

@@ -87,7 +87,7 @@ fn touched(kind: &str, demands: Option<&Demanded>) -> String {
     let mut text = kind.to_owned();
     for (nth, (_, resource)) in demands.iter().flat_map(|demands| demands.iter()).enumerate() {
         text.push_str(if nth == 0 { " " } else { ", " });
-        text.push_str(resource.as_str());
+        text.push_str(&resource.to_string());
     }
     text
 }
