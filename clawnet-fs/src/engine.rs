@@ -15,8 +15,9 @@ use crate::{
     handle::{EntryKind, Facts},
     image::Image,
     journal::{Durability, Event, Journal, Key, Opened, Who},
+    path::FsPath,
     pause::{Hook, Point},
-    pin::Pin,
+    pin::{Ends, Pin, Pins},
     refusal::FsError,
     step::{Step, Trade},
     store::Store,
@@ -63,7 +64,7 @@ pub(crate) struct Done {
 struct Progress<'n> {
     steps: Vec<Step>,
     /// The directories of the steps that were made.
-    pins: Vec<Pin<'n>>,
+    pins: Vec<Pins<'n>>,
     raced: bool,
 }
 
@@ -99,34 +100,44 @@ impl<'n> Engine<'n> {
     fn step(self, order: &Order<'_>, progress: &mut Progress<'n>) -> Result<(), Stop> {
         let nth = progress.pins.len();
         let Some(step) = progress.steps.get_mut(nth) else { return Ok(()) };
-        let pin = self.pin(step)?;
+        let pins = self.pin(step)?;
+        let ends = pins.ends();
         if step.fresh {
-            self.fill(&pin, step, order.content)?;
+            self.fill(&pins.at, step, order.content)?;
         }
         self.hook.at(Point::Filled);
         (order.confirm)().map_err(FsError::Stopped)?;
-        pin.is_there()?;
+        pins.are_there()?;
         self.hook.at(Point::Confirmed);
-        self.trade(&pin, step)?;
+        self.trade(ends, step)?;
         self.hook.at(Point::Traded);
-        match self.verify(&pin, step, order.strict) {
+        match self.verify(ends, step, order.strict) {
             Ok(raced) => progress.raced |= raced,
-            Err(error) => return Err(Stop { given_back: self.give_back(&pin, step), error }),
+            Err(error) => return Err(Stop { given_back: self.give_back(ends, step), error }),
         }
         self.hook.at(Point::Verified);
-        progress.pins.push(pin);
+        progress.pins.push(pins);
         Ok(())
     }
 
-    /// Pins the directory of a step. Layer 2's list is asked again: it is the same list, but what
+    /// Pins the directories of a step. Layer 2's list is asked again: it is the same list, but what
     /// is about to happen is not taken on trust.
-    pub(crate) fn pin(self, step: &Step) -> Result<Pin<'n>, FsError> {
-        Pin::of(&self.folders.locate_for_change(&step.path)?)
+    pub(crate) fn pin(self, step: &Step) -> Result<Pins<'n>, FsError> {
+        let from = step.from().map(|from| self.pin_of(from)).transpose()?;
+        Ok(Pins { at: self.pin_of(&step.path)?, from })
+    }
+
+    /// Pins the directory of one path that is to change.
+    pub(crate) fn pin_of(self, path: &FsPath) -> Result<Pin<'n>, FsError> {
+        Pin::of(&self.folders.locate_for_change(path)?)
     }
 
     /// Makes what is to come to the path, in its slot.
     fn fill(self, pin: &Pin<'_>, step: &mut Step, content: &[u8]) -> Result<(), FsError> {
-        let Some(after) = step.trade.after().cloned() else { return Ok(()) };
+        let after = match &step.trade {
+            Trade::Exchange { after, .. } | Trade::Place { after } => after.clone(),
+            Trade::Take { .. } | Trade::Shift { .. } => return Ok(()),
+        };
         let is_directory = after.kind == EntryKind::Directory;
         let replaces = step.trade.before().is_some();
         let made = match (is_directory, replaces) {
@@ -165,37 +176,40 @@ impl<'n> Engine<'n> {
     /// The way back is flushed before it is recorded: an ABORT must not outlive what it says.
     fn take_back(self, by: Key, progress: &Progress<'n>, failed: &Stop) -> Event {
         let mut whole = failed.given_back == GivenBack::Whole;
-        for (pin, made) in progress.pins.iter().zip(&progress.steps).rev() {
-            whole &= self.revert(pin, made);
+        for (pins, made) in progress.pins.iter().zip(&progress.steps).rev() {
+            whole &= self.revert(pins.ends(), made);
         }
         whole &= progress.steps.iter().all(|step| self.clear(step));
         let failed_at = progress.steps.get(progress.pins.len());
-        let pin = failed_at.and_then(|step| self.pin(step).ok());
-        whole &= pin.is_none_or(|pin| self.flush(&[pin]).is_ok());
+        let pins = failed_at.and_then(|step| self.pin(step).ok());
+        whole &= pins.is_none_or(|pins| self.flush(&[pins]).is_ok());
         whole &= self.flush(&progress.pins).is_ok();
         let why = failed.error.to_string();
         if whole { Event::Abort { by, why } } else { Event::Conflict { by, why } }
     }
 
     /// Takes back one step that was made. False if something had to be left as it is.
-    pub(crate) fn revert(self, pin: &Pin<'_>, step: &Step) -> bool {
-        let mut back = step.reversed();
-        if self.trade(pin, &back).is_err() {
+    pub(crate) fn revert(self, ends: Ends<'_, '_>, step: &Step) -> bool {
+        let (ends, mut back) = (ends.reversed(), step.reversed());
+        if self.trade(ends, &back).is_err() {
             return false;
         }
-        if self.verify(pin, &mut back, true).is_ok() {
+        if self.verify(ends, &mut back, true).is_ok() {
             return true;
         }
-        self.give_back(pin, &back);
+        self.give_back(ends, &back);
         false
     }
 
     /// Removes what was made in a fresh slot, if that is what is there.
     fn clear(self, step: &Step) -> bool {
-        let made = step.trade.after().map_or(0, |after| after.ino);
-        if !step.fresh || matches!(step.trade, Trade::Take { .. }) {
-            return true;
-        }
+        let made = match &step.trade {
+            Trade::Exchange { after, .. } | Trade::Place { after } if step.fresh => after.ino,
+            Trade::Exchange { .. }
+            | Trade::Place { .. }
+            | Trade::Take { .. }
+            | Trade::Shift { .. } => return true,
+        };
         match crate::handle::look(self.store.handle(), step.slot.as_str()) {
             Ok(facts) if facts.ino == made => self.store.discard(&step.slot).is_ok(),
             Ok(_) => false,
@@ -204,11 +218,11 @@ impl<'n> Engine<'n> {
     }
 
     /// Makes the names in these directories and in the store last, if that is wanted.
-    pub(crate) fn flush(self, pins: &[Pin<'_>]) -> Result<(), FsError> {
+    pub(crate) fn flush(self, pins: &[Pins<'_>]) -> Result<(), FsError> {
         if self.durability == Durability::ProcessSafe {
             return Ok(());
         }
-        for pin in pins {
+        for pin in pins.iter().flat_map(Pins::iter) {
             pin.directory().sync_all()?;
         }
         self.store.flush()

@@ -101,6 +101,13 @@ impl Image {
             && hashes_agree
     }
 
+    /// The same, of something that is moved without being looked into: a directory has to be the
+    /// same one, whatever it holds.
+    pub(crate) fn is_still(&self, other: &Self) -> bool {
+        let directories = (self.kind, other.kind) == (EntryKind::Directory, EntryKind::Directory);
+        if directories { self.ino == other.ino } else { self.is(other) }
+    }
+
     /// Whether `other` holds the same: by content where it is known, else as the same object.
     pub(crate) fn holds_what(&self, other: &Self) -> bool {
         match (self.kind, self.hash, other.hash) {

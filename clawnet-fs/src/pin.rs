@@ -49,6 +49,14 @@ impl<'a> Pin<'a> {
         Image::at(self.handle(), &self.name)
     }
 
+    /// What the name leads to now, and only what it is: nothing is read.
+    pub(crate) fn facts_of_entry(&self) -> Result<Option<Facts>, FsError> {
+        match handle::look(self.handle(), &self.name) {
+            Err(error) if error.is_absence() => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
     pub(crate) fn handle(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
     }
@@ -63,5 +71,42 @@ impl<'a> Pin<'a> {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+}
+
+/// The directories a step acts in, held: where it leads to, and where it comes from if that is
+/// another path and not the store.
+#[derive(Debug)]
+pub(crate) struct Pins<'a> {
+    pub(crate) at: Pin<'a>,
+    pub(crate) from: Option<Pin<'a>>,
+}
+
+impl<'a> Pins<'a> {
+    /// Refuses if either path leads elsewhere by now.
+    pub(crate) fn are_there(&self) -> Result<(), FsError> {
+        self.iter().try_for_each(Pin::is_there)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Pin<'a>> {
+        std::iter::once(&self.at).chain(&self.from)
+    }
+
+    pub(crate) const fn ends(&self) -> Ends<'_, 'a> {
+        Ends { at: &self.at, from: self.from.as_ref() }
+    }
+}
+
+/// The same, as one looks at them: forwards or backwards.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ends<'p, 'a> {
+    pub(crate) at: &'p Pin<'a>,
+    pub(crate) from: Option<&'p Pin<'a>>,
+}
+
+impl Ends<'_, '_> {
+    /// As the step that takes this one back has them.
+    pub(crate) fn reversed(self) -> Self {
+        self.from.map_or(self, |from| Self { at: from, from: Some(self.at) })
     }
 }

@@ -7,6 +7,7 @@
 //! | something else, a person's | the new content | it happened, they were first: COMMIT, raced |
 //! | nothing | what was to be placed | it happened: COMMIT |
 //! | what was to be taken | nothing, or something new | it happened: COMMIT |
+//! | (of a move) | what was at the other path | it happened: COMMIT |
 //! | anything else | anything else | touch nothing, keep everything: CONFLICT |
 //!
 //! Looking changes nothing, so a crash in here is recovered from in the same way.
@@ -14,10 +15,11 @@ use std::os::fd::BorrowedFd;
 
 use crate::{
     engine::Engine,
-    handle::EntryKind,
+    handle::{EntryKind, Facts},
     image::{self, Image},
     journal::{Change, Event, Journal},
-    pin::Pin,
+    path::FsPath,
+    pin::Pins,
     refusal::FsError,
     step::{Step, Trade},
 };
@@ -65,7 +67,7 @@ pub(crate) fn recover(
         let steps = change.steps.clone();
         match close(engine, change) {
             Some(event) => {
-                let pins: Vec<Pin<'_>> =
+                let pins: Vec<Pins<'_>> =
                     steps.iter().filter_map(|step| engine.pin(step).ok()).collect();
                 engine.flush(&pins)?;
                 match &event {
@@ -86,8 +88,8 @@ pub(crate) fn recover(
 /// How one open change ends, or none if its folder is not here.
 fn close(engine: Engine<'_>, change: Change) -> Option<Event> {
     let Change { by, mut steps, .. } = change;
-    let declared = |step: &Step| engine.folders.locate_for_change(&step.path).is_ok();
-    if !steps.iter().all(declared) {
+    let declared = |path: &FsPath| engine.folders.locate_for_change(path).is_ok();
+    if !steps.iter().flat_map(Step::paths).all(declared) {
         return None;
     }
     let found: Vec<Found> = steps.iter().map(|step| look(engine, step)).collect();
@@ -116,7 +118,8 @@ fn close(engine: Engine<'_>, change: Change) -> Option<Event> {
 
 /// Fills in what a step left and displaced. True if that was not what it expected.
 fn finish(engine: Engine<'_>, step: &mut Step, found: Found) -> bool {
-    if let Ok(Some(left)) = at_path(engine, step) {
+    let is_shift = step.from().is_some();
+    if let (false, Ok(Some(left))) = (is_shift, at_path(engine, step)) {
         let same = step.trade.after().is_some_and(|after| after.hash == left.hash);
         if left.kind == EntryKind::Directory {
             // It was made empty, whatever the steps after it put there.
@@ -133,18 +136,19 @@ fn finish(engine: Engine<'_>, step: &mut Step, found: Found) -> bool {
 }
 
 fn take_back(engine: Engine<'_>, step: &Step) -> bool {
-    let Ok(pin) = engine.pin(step) else { return false };
+    let Ok(pins) = engine.pin(step) else { return false };
     let mut step = step.clone();
     // A planned image has no inode yet; what is there has.
     if let (true, Ok(Some(left))) = (step.fresh, at_path(engine, &step)) {
         step.trade.set_after(left);
     }
-    engine.revert(&pin, &step)
+    engine.revert(pins.ends(), &step)
 }
 
 /// Removes what was made for a step that was not.
 fn clear(engine: Engine<'_>, step: &Step) -> bool {
-    matches!(step.trade, Trade::Take { .. }) || engine.store.discard(&step.slot).is_ok()
+    matches!(step.trade, Trade::Take { .. } | Trade::Shift { .. })
+        || engine.store.discard(&step.slot).is_ok()
 }
 
 /// What became of one step. Only looks.
@@ -158,6 +162,9 @@ fn look(engine: Engine<'_>, step: &Step) -> Found {
             Some(_) => Found::Unclear,
         },
         Trade::Place { after } => look_placed(step, after, slot.as_ref(), at_path.as_ref()),
+        Trade::Shift { from, after, before } => {
+            look_shifted(engine, step, from, (after, before.as_ref()))
+        }
         Trade::Exchange { before, after } => match slot {
             None if step.fresh => Found::NotMade,
             None => Found::Unclear,
@@ -197,9 +204,38 @@ fn look_placed(step: &Step, after: &Image, slot: Option<&Image>, path: Option<&I
     }
 }
 
+/// By what is at the two paths: the thing is the same one wherever it is.
+fn look_shifted(
+    engine: Engine<'_>,
+    step: &Step,
+    from: &FsPath,
+    (after, before): (&Image, Option<&Image>),
+) -> Found {
+    let entry = |path: &FsPath| match engine.pin_of(path).and_then(|pin| pin.facts_of_entry()) {
+        Err(error) if error.is_absence() => Ok(None),
+        other => other,
+    };
+    let (Ok(at_from), Ok(at_path)) = (entry(from), entry(&step.path)) else {
+        return Found::Unclear;
+    };
+    let is = |facts: &Option<Facts>, image: &Image| {
+        facts.is_some_and(|facts| (facts.kind, facts.ino) == (image.kind, image.ino))
+    };
+    match before {
+        _ if is(&at_from, after) => Found::NotMade,
+        None if is(&at_path, after) => Found::Made { displaced: None, raced: false },
+        None if at_path.is_none() && at_from.is_some() => Found::NotMade,
+        Some(before) if is(&at_path, after) && is(&at_from, before) => {
+            Found::Made { displaced: None, raced: false }
+        }
+        Some(before) if is(&at_path, before) => Found::NotMade,
+        _ => Found::Unclear,
+    }
+}
+
 /// What is at the path of a step.
 fn at_path(engine: Engine<'_>, step: &Step) -> Result<Option<Image>, FsError> {
-    match engine.pin(step).and_then(|pin| seen(pin.handle(), pin.name(), step)) {
+    match engine.pin_of(&step.path).and_then(|pin| seen(pin.handle(), pin.name(), step)) {
         Err(error) if error.is_absence() => Ok(None),
         other => other,
     }

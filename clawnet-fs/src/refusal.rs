@@ -58,6 +58,15 @@ pub enum FsError {
     /// A directory that holds something.
     #[error("the directory is not empty")]
     NotEmpty,
+    /// A directory that holds something, without having said that all of it is meant.
+    #[error("the directory holds something and the operation is not recursive")]
+    NotRecursive,
+    /// A name that is not one plain component.
+    #[error("the name is not one plain component")]
+    InvalidName,
+    /// A thing cannot be put inside itself, or in the place of what holds it.
+    #[error("it would come to lie in itself")]
+    IntoItself,
     /// A link, pipe, socket or device, in the path or at its end.
     #[error("a link or special file is in the way")]
     NotRegular,
@@ -123,6 +132,9 @@ impl FsError {
             Self::Exists => "exists",
             Self::WrongKind => "wrong_kind",
             Self::NotEmpty => "not_empty",
+            Self::NotRecursive => "not_recursive",
+            Self::InvalidName => "invalid_name",
+            Self::IntoItself => "into_itself",
             Self::NotRegular => "not_regular",
             Self::HardLinked => "hard_linked",
             Self::CrossesMount => "crosses_mount",

@@ -1,9 +1,10 @@
 //! What one change consists of: things that trade places between a path and the store.
 //!
-//! Three trades are enough for everything, and each is its own reverse read backwards. A *slot* is
+//! Four trades are enough for everything, and each is its own reverse read backwards. A *slot* is
 //! a name in the store. Before a trade it holds what is to come to the path, after it what was
 //! there: new content before, the backup after. So the reverse of a change is the same trades in
-//! the opposite order, with `before` and `after` swapped, and so is the reverse of that.
+//! the opposite order, with `before` and `after` swapped, and so is the reverse of that. A shift
+//! uses no slot: it is between two paths, and its reverse is the shift the other way.
 use clawnet_core::OwnerId;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
@@ -23,7 +24,22 @@ pub(crate) struct Step {
 impl Step {
     /// The step that takes this one back.
     pub(crate) fn reversed(&self) -> Self {
-        Self { fresh: false, trade: self.trade.reversed(), ..self.clone() }
+        let path = self.from().unwrap_or(&self.path).clone();
+        let trade = self.trade.reversed(&self.path);
+        Self { path, slot: self.slot.clone(), fresh: false, trade }
+    }
+
+    /// The second path, of a step between two.
+    pub(crate) const fn from(&self) -> Option<&FsPath> {
+        match &self.trade {
+            Trade::Shift { from, .. } => Some(from),
+            Trade::Exchange { .. } | Trade::Place { .. } | Trade::Take { .. } => None,
+        }
+    }
+
+    /// The paths it touches: where it leads to, and where it comes from if that is another.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &FsPath> {
+        std::iter::once(&self.path).chain(self.from())
     }
 }
 
@@ -37,42 +53,54 @@ pub(crate) enum Trade {
     Place { after: Image },
     /// What is at the path goes to the slot, where nothing is.
     Take { before: Image },
+    /// What is at `from` comes to the path, in one rename: where nothing is, or in exchange for
+    /// what is there, which comes to `from`.
+    Shift { from: FsPath, after: Image, before: Option<Image> },
 }
 
 impl Trade {
     pub(crate) const fn before(&self) -> Option<&Image> {
         match self {
             Self::Exchange { before, .. } | Self::Take { before } => Some(before),
+            Self::Shift { before, .. } => before.as_ref(),
             Self::Place { .. } => None,
         }
     }
 
     pub(crate) const fn after(&self) -> Option<&Image> {
         match self {
-            Self::Exchange { after, .. } | Self::Place { after } => Some(after),
+            Self::Exchange { after, .. } | Self::Place { after } | Self::Shift { after, .. } => {
+                Some(after)
+            }
             Self::Take { .. } => None,
         }
     }
 
     pub(crate) fn set_before(&mut self, image: Image) {
         match self {
-            Self::Exchange { before, .. } | Self::Take { before } => *before = image,
-            Self::Place { .. } => {}
+            Self::Exchange { before, .. }
+            | Self::Take { before }
+            | Self::Shift { before: Some(before), .. } => *before = image,
+            Self::Place { .. } | Self::Shift { before: None, .. } => {}
         }
     }
 
     pub(crate) fn set_after(&mut self, image: Image) {
         match self {
-            Self::Exchange { after, .. } | Self::Place { after } => *after = image,
+            Self::Exchange { after, .. } | Self::Place { after } | Self::Shift { after, .. } => {
+                *after = image;
+            }
             Self::Take { .. } => {}
         }
     }
 
-    fn reversed(&self) -> Self {
+    /// Of a shift, `path` is where it led to.
+    fn reversed(&self, path: &FsPath) -> Self {
         match self.clone() {
             Self::Exchange { before, after } => Self::Exchange { before: after, after: before },
             Self::Place { after } => Self::Take { before: after },
             Self::Take { before } => Self::Place { after: before },
+            Self::Shift { after, before, .. } => Self::Shift { from: path.clone(), after, before },
         }
     }
 }

@@ -109,9 +109,11 @@ impl Node {
         let change = reversible(&journal, identity, intent)?;
         let need = |step: Step| {
             let gone = step.trade.after().is_none();
-            Need { action: if gone { Action::Delete } else { Action::Write }, path: step.path }
+            let from = step.from().cloned().map(|path| Need { action: Action::Delete, path });
+            let action = if gone { Action::Delete } else { Action::Write };
+            from.into_iter().chain([Need { action, path: step.path }])
         };
-        let needs: Vec<Need> = backwards(change).map(need).collect();
+        let needs: Vec<Need> = backwards(change).flat_map(need).collect();
         Ok(Undo { intent, needs: needs.try_into()? })
     }
 
@@ -186,7 +188,18 @@ fn plan(
             let found = found.and_then(|image| image.hash);
             return Err(FsError::Conflict { expected, found });
         }
-        if let Some(kept) = step.trade.after() {
+        if let Some(from) = step.from().cloned() {
+            let moved = node.image(&from)?;
+            if !is_left(step.trade.after(), moved.as_ref()) {
+                let expected = step.trade.after().and_then(|left| left.hash);
+                let found = moved.and_then(|image| image.hash);
+                return Err(FsError::Conflict { expected, found });
+            }
+            if let Some(image) = moved.clone().filter(|image| image.kind == EntryKind::File) {
+                step.trade.set_after(image);
+            }
+            images.push(moved);
+        } else if let Some(kept) = step.trade.after() {
             match Image::at(node.store().handle(), step.slot.as_str())? {
                 Some(image) if kept.seals(&image) => {}
                 _ => return Err(FsError::Tampered),

@@ -1,11 +1,11 @@
-//! One trade between a path and a slot: the rename, the look at what came out, and the way back.
+//! One trade between a path and a slot, or two paths: the rename, the look at what came out, and the way back.
 use rustix::fs::{RenameFlags, renameat_with};
 
 use super::Engine;
 use crate::{
     handle::EntryKind,
     image::Image,
-    pin::Pin,
+    pin::{Ends, Pin},
     refusal::FsError,
     step::{Step, Trade},
 };
@@ -21,17 +21,28 @@ pub(super) enum GivenBack {
 
 impl Engine<'_> {
     /// Lets the path and the slot trade places, in one step nobody can get between.
-    pub(super) fn trade(self, pin: &Pin<'_>, step: &Step) -> Result<(), FsError> {
+    pub(super) fn trade(self, ends: Ends<'_, '_>, step: &Step) -> Result<(), FsError> {
         let (store, slot) = (self.store.handle(), step.slot.as_str());
-        let (at, name) = (pin.handle(), pin.name());
+        let (at, name) = (ends.at.handle(), ends.at.name());
         let done = match &step.trade {
             Trade::Exchange { .. } => renameat_with(store, slot, at, name, RenameFlags::EXCHANGE),
             Trade::Place { .. } => renameat_with(store, slot, at, name, RenameFlags::NOREPLACE),
             Trade::Take { .. } => renameat_with(at, name, store, slot, RenameFlags::NOREPLACE),
+            Trade::Shift { before, .. } => {
+                let from = ends.from.ok_or(FsError::NotReversible)?;
+                let displaces = before.is_some();
+                let how = if displaces { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
+                renameat_with(from.handle(), from.name(), at, name, how)
+            }
         };
-        done.map_err(|errno| match (FsError::from(errno), step.trade.before()) {
-            (FsError::NotFound, Some(before)) => {
-                FsError::Conflict { expected: before.hash, found: None }
+        let moved = match &step.trade {
+            Trade::Exchange { before, .. } | Trade::Take { before } => Some(before),
+            Trade::Shift { after, .. } => Some(after),
+            Trade::Place { .. } => None,
+        };
+        done.map_err(|errno| match (FsError::from(errno), moved) {
+            (FsError::NotFound, Some(image)) => {
+                FsError::Conflict { expected: image.hash, found: None }
             }
             (FsError::NotFound, None) => FsError::Moved,
             (other, _) => other,
@@ -42,12 +53,17 @@ impl Engine<'_> {
     /// whether the directory is still where it was. True if it is something else, but kept.
     pub(super) fn verify(
         self,
-        pin: &Pin<'_>,
+        ends: Ends<'_, '_>,
         step: &mut Step,
         strict: bool,
     ) -> Result<bool, FsError> {
         let mut raced = false;
-        if let Some(before) = step.trade.before() {
+        if let Trade::Shift { after, before, .. } = &mut step.trade {
+            shifted(ends.at, after)?;
+            if let (Some(before), Some(from)) = (before, ends.from) {
+                shifted(from, before)?;
+            }
+        } else if let Some(before) = step.trade.before() {
             let displaced = Image::at(self.store.handle(), step.slot.as_str())?;
             let displaced = displaced.ok_or(FsError::Tampered)?;
             raced = !before.is(&displaced);
@@ -57,33 +73,36 @@ impl Engine<'_> {
             }
             step.trade.set_before(displaced);
         }
-        pin.is_there()?;
+        ends.at.is_there()?;
+        ends.from.map_or(Ok(()), Pin::is_there)?;
         Ok(raced)
     }
 
     /// Trades back after something unexpected came out.
-    pub(super) fn give_back(self, pin: &Pin<'_>, step: &Step) -> GivenBack {
-        let back = step.reversed();
-        match (&step.trade, step.trade.after()) {
-            (Trade::Exchange { .. }, Some(ours)) => self.exchange_back(pin, &back, ours),
-            (Trade::Place { .. }, Some(ours)) => {
-                if self.trade(pin, &back).is_err() || self.slot_holds(step, ours.ino) {
+    pub(super) fn give_back(self, ends: Ends<'_, '_>, step: &Step) -> GivenBack {
+        let (there, back) = (ends.reversed(), step.reversed());
+        match &step.trade {
+            Trade::Exchange { after, .. } => self.exchange_back(there, &back, after),
+            Trade::Place { after } => {
+                if self.trade(there, &back).is_err() || self.slot_holds(step, after.ino) {
                     return GivenBack::Whole;
                 }
                 // Somebody saved over what was placed: theirs goes back, ours is gone by them.
-                self.trade(pin, step).map_or(GivenBack::Kept, |()| GivenBack::Whole)
+                self.trade(ends, step).map_or(GivenBack::Kept, |()| GivenBack::Whole)
             }
-            _ => self.trade(pin, &back).map_or(GivenBack::Kept, |()| GivenBack::Whole),
+            Trade::Take { .. } | Trade::Shift { .. } => {
+                self.trade(there, &back).map_or(GivenBack::Kept, |()| GivenBack::Whole)
+            }
         }
     }
 
     /// Exchanges until the newest thing that is not ours is at the path. Usually that is once; but
     /// whoever saves by renaming over the path while ours is there sends ours away for good, and
     /// then what we hold is older than what is at the path.
-    fn exchange_back(self, pin: &Pin<'_>, back: &Step, ours: &Image) -> GivenBack {
+    fn exchange_back(self, ends: Ends<'_, '_>, back: &Step, ours: &Image) -> GivenBack {
         let mut held: Vec<u64> = self.slot_ino(back).into_iter().collect();
         for _ in 0..EXCHANGES_MAX {
-            if self.trade(pin, back).is_err() {
+            if self.trade(ends, back).is_err() {
                 return GivenBack::Kept;
             }
             match self.slot_ino(back) {
@@ -103,6 +122,18 @@ impl Engine<'_> {
         let look = crate::handle::Facts::of_entry(self.store.handle(), step.slot.as_str());
         look.ok().map(|facts| facts.ino)
     }
+}
+
+/// Whether what came to a path is what was to come, and how it is there.
+fn shifted(pin: &Pin<'_>, expected: &mut Image) -> Result<(), FsError> {
+    let Some(found) = pin.image()? else {
+        return Err(FsError::Conflict { expected: expected.hash, found: None });
+    };
+    if !expected.is_still(&found) {
+        return Err(FsError::Conflict { expected: expected.hash, found: found.hash });
+    }
+    *expected = found;
+    Ok(())
 }
 
 const EXCHANGES_MAX: u32 = 8;
