@@ -9,6 +9,7 @@
 use std::{
     fs::File,
     io::{BufRead, BufReader, Read, Write},
+    os::unix::fs::FileExt,
 };
 
 use clawnet_core::{AgentId, Caller, Digest, IdentityId, OwnerId, Timestamp};
@@ -19,7 +20,9 @@ use crate::{refusal::FsError, step::Step};
 
 mod history;
 
-pub(crate) use history::{Change, History, State};
+pub(crate) use history::{Change, History, Row, State, Which};
+
+use history::Mark;
 
 /// What a change may wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +75,7 @@ pub(crate) struct Opened {
 }
 
 /// Whose change it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Who {
     pub(crate) identity: IdentityId,
@@ -92,9 +95,12 @@ impl From<&Caller> for Who {
 #[derive(Debug)]
 pub(crate) struct Journal {
     file: File,
+    /// Where the next record begins.
+    end: u64,
     chain: Digest,
     durability: Durability,
     history: History,
+    changes_max: usize,
     closed: Option<String>,
 }
 
@@ -117,24 +123,34 @@ const FORMAT: u32 = 2;
 const CONTEXT: &str = "clawnet-fs 2026 journal chain v1";
 /// The longest record, in bytes: 256 steps of the longest paths and more.
 const LINE_BYTES_MAX: u64 = 4 << 20;
-/// How many changes a journal may hold.
+/// How many changes a journal takes. In memory each costs some 150 bytes.
 const CHANGES_MAX: usize = 1_000_000;
+/// How many more it takes that only take back others: a full journal does not bar the way home.
+const CHANGES_MAX_REVERSING: usize = 10_000;
 
 impl Journal {
     /// Reads and verifies the whole file. A last line without an end is dropped; a line that is
     /// not what was written, or does not follow, closes the journal for writing.
     pub(crate) fn open(file: File, durability: Durability) -> Result<(Self, Reading), FsError> {
         let history = History::default();
-        let mut journal = Self { file, chain: Digest::ZERO, durability, history, closed: None };
+        let mut journal = Self {
+            file,
+            end: 0,
+            chain: Digest::ZERO,
+            durability,
+            history,
+            changes_max: CHANGES_MAX,
+            closed: None,
+        };
         let mut reading = Reading::default();
-        let kept_bytes = journal.read(&mut reading)?;
+        journal.read(&mut reading)?;
         if let Some(line) = reading.broken_at {
             journal.closed = Some(format!("its chain is broken at line {line}"));
         } else {
             if reading.torn_bytes > 0 {
-                journal.file.set_len(kept_bytes)?;
+                journal.file.set_len(journal.end)?;
             }
-            if kept_bytes == 0 {
+            if journal.end == 0 {
                 journal.append(Event::Begin { format: FORMAT })?;
             }
         }
@@ -154,14 +170,13 @@ impl Journal {
     /// opened again: what the file then ends with is not known.
     pub(crate) fn append(&mut self, event: Event) -> Result<(), FsError> {
         self.is_open()?;
-        if matches!(event, Event::Intent(_)) && self.history.len() >= CHANGES_MAX {
-            return Err(FsError::LimitExceeded { what: "the journal", max: CHANGES_MAX as u64 });
+        if let Event::Intent(opened) = &event {
+            self.has_room(opened)?;
         }
         let written = self.write(&event);
         match written {
-            Ok(chain) => {
-                self.chain = chain;
-                self.history.fold(event);
+            Ok(place) => {
+                self.take(event, place);
                 Ok(())
             }
             Err(error) => {
@@ -171,7 +186,58 @@ impl Journal {
         }
     }
 
-    fn write(&mut self, event: &Event) -> std::io::Result<Digest> {
+    fn has_room(&self, opened: &Opened) -> Result<(), FsError> {
+        let reserve = if opened.reverses.is_empty() { 0 } else { CHANGES_MAX_REVERSING };
+        if self.history.len() >= self.changes_max.saturating_add(reserve) {
+            return Err(FsError::JournalFull { changes_max: self.changes_max as u64 });
+        }
+        Ok(())
+    }
+
+    /// One change with its steps, as its record stands in the file. What is not there any more as it
+    /// was when it was folded is not believed.
+    pub(crate) fn change(&self, by: Key) -> Result<Change, FsError> {
+        if let Some(change) = self.history.opened(by) {
+            return Ok(change.clone());
+        }
+        let row = self.history.get(by).ok_or(FsError::NotFound)?;
+        let known = self.history.who(row).zip(self.history.kind(row));
+        let (who, kind) = known.ok_or(FsError::NotFound)?;
+        Ok(Change {
+            by,
+            who: who.clone(),
+            at: row.at,
+            kind: kind.clone(),
+            state: row.state,
+            reverses: row.reverses.to_vec(),
+            steps: self.steps(&row.mark)?,
+        })
+    }
+
+    fn steps(&self, mark: &Mark) -> Result<Vec<Step>, FsError> {
+        let changed = || FsError::LogUnavailable("a record is not what it was".into());
+        let mut line = vec![0; usize::try_from(mark.bytes).map_err(|_| changed())?];
+        self.file.read_exact_at(&mut line, mark.offset)?;
+        let line: Line<'_> = serde_json::from_slice(&line).map_err(|_| changed())?;
+        if seal(line.event.get()) != mark.seal {
+            return Err(changed());
+        }
+        match serde_json::from_str(line.event.get()).map_err(|_| changed())? {
+            Event::Intent(Opened { steps, .. }) | Event::Commit { steps, .. } => Ok(steps),
+            Event::Begin { .. } | Event::Abort { .. } | Event::Conflict { .. } => Err(changed()),
+        }
+    }
+
+    /// Folds a record that stands at the end of what was read or written.
+    fn take(&mut self, event: Event, place: Place) {
+        let Place { chain, bytes, seal } = place;
+        let mark = Mark { offset: self.end, bytes, seal };
+        self.chain = chain;
+        self.end += u64::from(bytes);
+        self.history.fold(event, mark);
+    }
+
+    fn write(&mut self, event: &Event) -> std::io::Result<Place> {
         let text = serde_json::to_string(event)?;
         let chain = follow(self.chain, &text);
         let line = format!("{{\"chain\":\"{chain}\",\"event\":{text}}}\n");
@@ -182,14 +248,14 @@ impl Journal {
         if self.durability == Durability::PowerSafe {
             self.file.sync_data()?;
         }
-        Ok(chain)
+        let bytes = u32::try_from(line.len()).map_err(std::io::Error::other)?;
+        Ok(Place { chain, bytes, seal: seal(&text) })
     }
 
-    /// How many bytes from the start are whole, verified lines.
-    fn read(&mut self, reading: &mut Reading) -> Result<u64, FsError> {
+    /// Folds every whole, verified line.
+    fn read(&mut self, reading: &mut Reading) -> Result<(), FsError> {
         let mut lines = BufReader::new(self.file.try_clone()?);
         let mut line = Vec::new();
-        let mut kept_bytes = 0;
         for number in 1.. {
             line.clear();
             let read = lines.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
@@ -200,18 +266,17 @@ impl Journal {
                 reading.torn_bytes = read as u64;
                 break;
             }
-            let Some((chain, event)) = self.verify(&line) else {
+            let Some((event, place)) = self.verify(&line) else {
                 reading.broken_at = Some(number);
                 break;
             };
-            self.chain = chain;
-            self.history.fold(event);
-            kept_bytes += read as u64;
+            self.take(event, place);
         }
-        Ok(kept_bytes)
+        Ok(())
     }
 
-    fn verify(&self, line: &[u8]) -> Option<(Digest, Event)> {
+    fn verify(&self, line: &[u8]) -> Option<(Event, Place)> {
+        let bytes = u32::try_from(line.len()).ok()?;
         let line: Line<'_> = serde_json::from_slice(line).ok()?;
         let follows = follow(self.chain, line.event.get()) == line.chain;
         let event: Event = serde_json::from_str(line.event.get()).ok()?;
@@ -223,8 +288,24 @@ impl Journal {
             | Event::Abort { .. }
             | Event::Conflict { .. } => !first,
         };
-        (follows && known).then_some((line.chain, event))
+        let place = Place { chain: line.chain, bytes, seal: seal(line.event.get()) };
+        (follows && known).then_some((event, place))
     }
+}
+
+/// What the journal keeps of a record's text.
+struct Place {
+    chain: Digest,
+    bytes: u32,
+    seal: [u8; 16],
+}
+
+/// Enough of a digest of one record to tell whether it still stands in the file as it did.
+fn seal(event: &str) -> [u8; 16] {
+    let digest = blake3::hash(event.as_bytes());
+    let mut half = [0; 16];
+    half.iter_mut().zip(digest.as_bytes()).for_each(|(to, from)| *to = *from);
+    half
 }
 
 fn follow(chain: Digest, event: &str) -> Digest {
@@ -299,5 +380,82 @@ mod tests {
             let bytes: Vec<u8> = order.iter().flat_map(|line| lines[*line]).copied().collect();
             assert!(reopen(&bytes).1.broken_at.is_some(), "{order:?}");
         }
+    }
+
+    fn opened(intent: u64, reverses: &[u64]) -> Event {
+        let by = Key { intent, owner: OwnerId::of_key(&[1; 32]) };
+        let who = Who {
+            identity: "idn_020202020202020202020202".parse().unwrap(),
+            agent: "agt_030303030303030303030303".parse().unwrap(),
+            job: Some("job".into()),
+        };
+        let at = Timestamp::from_millis(intent * 10);
+        let (reverses, steps) = (reverses.to_vec(), Vec::new());
+        Event::Intent(Opened { by, who, at, kind: "fs.write".into(), reverses, steps })
+    }
+
+    fn done(intent: u64) -> Event {
+        let by = Key { intent, owner: OwnerId::of_key(&[1; 32]) };
+        Event::Commit { by, steps: Vec::new(), raced: false, recovered: false }
+    }
+
+    #[test]
+    fn a_full_journal_takes_only_what_goes_back() {
+        let (mut journal, _) = reopen(b"");
+        journal.changes_max = 2;
+        for intent in [1, 2] {
+            journal.append(opened(intent, &[])).unwrap();
+            journal.append(done(intent)).unwrap();
+        }
+        let full = Err(FsError::JournalFull { changes_max: 2 });
+        assert_eq!(journal.append(opened(3, &[])), full);
+        journal.append(opened(4, &[2])).unwrap();
+        journal.append(done(4)).unwrap();
+        assert_eq!(journal.append(opened(5, &[])), full);
+        assert_eq!(journal.is_open(), Ok(()), "a full journal is not a broken one");
+    }
+
+    #[test]
+    fn changes_are_found_newest_first_by_whose_they_are() {
+        let (mut journal, _) = reopen(b"");
+        for intent in [1, 2, 4, 3, 7] {
+            journal.append(opened(intent, &[])).unwrap();
+            journal.append(done(intent)).unwrap();
+        }
+        let whose = (OwnerId::of_key(&[1; 32]), "idn_020202020202020202020202".parse().unwrap());
+        let newest = |which: Which<'_>, before: u64| {
+            let found = journal.history().newest(whose, which, before);
+            found.map(|(by, _)| by.intent).collect::<Vec<_>>()
+        };
+        assert_eq!(newest(Which::All, u64::MAX), [7, 4, 3, 2, 1]);
+        assert_eq!(newest(Which::OfJob("job"), 4), [3, 2, 1]);
+        assert_eq!(newest(Which::OfAgent("agt_030303030303030303030303".parse().unwrap()), 2), [1]);
+        assert_eq!(
+            newest(Which::OfAgent("agt_040404040404040404040404".parse().unwrap()), 9),
+            [0; 0]
+        );
+        assert_eq!(newest(Which::OfJob("other"), 9), [0; 0]);
+        let after = |millis| journal.history().after(whose, Timestamp::from_millis(millis));
+        assert_eq!((after(0), after(35), after(40), after(70)), (1, 4, 7, u64::MAX));
+    }
+
+    #[test]
+    fn a_record_that_changed_in_the_file_is_not_believed() {
+        let (mut journal, _) = reopen(b"");
+        journal.append(opened(1, &[])).unwrap();
+        journal.append(done(1)).unwrap();
+        let by = Key { intent: 1, owner: OwnerId::of_key(&[1; 32]) };
+        assert_eq!(journal.change(by).map(|change| change.steps), Ok(Vec::new()));
+        let mut text = Vec::new();
+        journal.file.seek(SeekFrom::Start(0)).unwrap();
+        journal.file.read_to_end(&mut text).unwrap();
+        let at = text.windows(5).rposition(|word| word == b"false").unwrap();
+        journal.file.write_all_at(b"true ", at as u64).unwrap();
+        assert!(matches!(journal.change(by), Err(FsError::LogUnavailable(_))));
+    }
+
+    #[test]
+    fn a_change_costs_memory_whatever_it_did() {
+        assert!(size_of::<Row>() <= 80 && size_of::<Key>() <= 24);
     }
 }

@@ -201,8 +201,8 @@ impl Changing<'_> {
 impl Recall for Node {
     fn recall(&self, owner: OwnerId, intent: u64) -> Recalled {
         let Ok(journal) = self.journal() else { return Recalled::Unknown };
-        match journal.history().get(Key { intent, owner }).map(|change| change.state) {
-            Some(State::Done | State::Undone) => Recalled::Done,
+        match journal.history().get(Key { intent, owner }).map(|row| row.state) {
+            Some(State::Done | State::Undone | State::Expired) => Recalled::Done,
             Some(State::Aborted) => Recalled::NotDone,
             Some(State::Open | State::Conflict) | None => Recalled::Unknown,
         }

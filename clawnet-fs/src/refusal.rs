@@ -93,12 +93,22 @@ pub enum FsError {
     /// It was undone before. Undo the undo to redo it.
     #[error("the operation is already undone")]
     AlreadyUndone,
+    /// What the operation kept is kept no longer: the owner's limits on space and age say so.
+    #[error("what was kept for undo has expired")]
+    Expired,
     /// What was kept is no longer what was put away.
     #[error("what was kept for undo is not what was put away")]
     Tampered,
     /// The disk or quota is full.
     #[error("no space left")]
     NoSpace,
+    /// The journal takes no more changes. The owner closes the node, puts its directory away, and
+    /// opens it over a new one: what the old one kept can then no longer be undone.
+    #[error("the node's journal is full at {changes_max} changes: the owner has to begin another")]
+    JournalFull {
+        /// How many it takes.
+        changes_max: u64,
+    },
     /// The node's journal cannot be written, or is damaged.
     #[error("the node's journal is unavailable: {0}")]
     LogUnavailable(String),
@@ -142,8 +152,10 @@ impl FsError {
             Self::Conflict { .. } => "conflict",
             Self::NotReversible => "not_reversible",
             Self::AlreadyUndone => "already_undone",
+            Self::Expired => "expired",
             Self::Tampered => "tampered",
             Self::NoSpace => "no_space",
+            Self::JournalFull { .. } => "journal_full",
             Self::LogUnavailable(_) => "log_unavailable",
             Self::Unsupported(_) => "unsupported",
             Self::Stopped(_) => "stopped",

@@ -113,7 +113,7 @@ impl Node {
             let action = if gone { Action::Delete } else { Action::Write };
             from.into_iter().chain([Need { action, path: step.path }])
         };
-        let needs: Vec<Need> = backwards(change).flat_map(need).collect();
+        let needs: Vec<Need> = backwards(&change).flat_map(need).collect();
         Ok(Undo { intent, needs: needs.try_into()? })
     }
 
@@ -157,11 +157,12 @@ impl Endpoint<Undo> for Node {
     }
 }
 
-fn reversible(journal: &Journal, identity: IdentityId, intent: u64) -> Result<&Change, FsError> {
-    let change = journal.history().of_identity(identity, intent).ok_or(FsError::NotFound)?;
-    match change.state {
-        State::Done => Ok(change),
+fn reversible(journal: &Journal, identity: IdentityId, intent: u64) -> Result<Change, FsError> {
+    let (by, row) = journal.history().of_identity(identity, intent).ok_or(FsError::NotFound)?;
+    match row.state {
+        State::Done => journal.change(by),
         State::Undone => Err(FsError::AlreadyUndone),
+        State::Expired => Err(FsError::Expired),
         State::Open | State::Aborted | State::Conflict => Err(FsError::NotReversible),
     }
 }
@@ -181,7 +182,7 @@ fn plan(
     let done = reversible(journal, change.caller.identity(), reversed)?;
     let mut plan = Plan::new(folders, change.key());
     let mut images = Vec::new();
-    for mut step in backwards(done) {
+    for mut step in backwards(&done) {
         let found = node.image(&step.path)?;
         if !is_left(step.trade.before(), found.as_ref()) {
             let expected = step.trade.before().and_then(|left| left.hash);
