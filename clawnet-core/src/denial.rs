@@ -162,6 +162,8 @@ pub enum DenyCode {
     DelegationDepth,
     /// What decided changed under the decision, again and again.
     Unsettled,
+    /// More rules ask or deny beneath it than are looked at: demand it in parts.
+    TooWide,
 }
 
 impl fmt::Display for DenyCode {
@@ -184,6 +186,7 @@ impl fmt::Display for DenyCode {
             Self::QuestionLimit => "too many open questions",
             Self::DelegationDepth => "delegated too deep",
             Self::Unsettled => "the policy kept changing",
+            Self::TooWide => "too many rules lie beneath it",
         })
     }
 }
@@ -194,7 +197,7 @@ impl fmt::Display for DenyCode {
 pub struct NearMiss {
     /// What the rule is about.
     pub actions: Actions,
-    /// In what it differs, in this order: resource, action, window, budget.
+    /// In what it differs, in this order: resource or extent, action, window, budget.
     pub differs: Vec<Difference>,
     /// What the rule would have said.
     pub effect: Verdict,
@@ -225,6 +228,8 @@ pub enum Difference {
         /// Which component.
         component: u16,
     },
+    /// All beneath a thing is asked for, and the rule is about some of it.
+    Extent,
     /// The rule is about other actions.
     Action,
     /// The rule is not there now.
@@ -237,6 +242,7 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Resource { component } => write!(f, "the name differs at component {component}"),
+            Self::Extent => f.write_str("that is not all beneath it"),
             Self::Action => f.write_str("that is another action"),
             Self::Window => f.write_str("outside its window"),
             Self::Budget => f.write_str("its budget is spent"),

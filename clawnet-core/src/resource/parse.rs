@@ -47,7 +47,7 @@ impl Kind {
     }
 
     /// What separates the components of its names.
-    pub(super) const fn separators(self) -> &'static [char] {
+    pub(crate) const fn separators(self) -> &'static [char] {
         match self {
             Self::Path | Self::Secret | Self::Environment => &['/'],
             Self::Tool => &['.'],

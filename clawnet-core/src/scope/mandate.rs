@@ -23,6 +23,8 @@ use crate::{
     time::Timestamp,
 };
 
+mod tree;
+
 /// A rule as it was issued.
 #[derive(Debug, Clone)]
 pub(crate) struct Held {
@@ -94,45 +96,6 @@ impl Mandate {
         }
     }
 
-    /// The minimum over the resource and everything that is or could be beneath it: what holds for
-    /// all of it, and whatever asks or denies somewhere in it.
-    fn judge_tree(&self, demand: Demand<'_>, now: Timestamp) -> Finding {
-        if self.overfull {
-            return Finding::Deny(DenyCode::Unsettled, None);
-        }
-        let (mut sum, deny) = self.sum(demand, Place::Below, now);
-        if let Some(rule) = deny {
-            return Finding::Deny(DenyCode::ExplicitDeny, Some(rule));
-        }
-        if !sum.lets_pass() {
-            return sum.finding();
-        }
-        let region = Region::Subtree(demand.resource.clone());
-        let key = demand.resource.key();
-        let root = |nth: &u32| self.held.get(*nth as usize).map(Held::root);
-        let from = self.restricting.partition_point(|nth| root(nth).is_some_and(|r| r.key() < key));
-        let near = self.restricting.get(from..).unwrap_or_default().iter();
-        let near = near.take_while(|nth| root(nth).is_some_and(|root| root.key().starts_with(key)));
-        for (looked_at, nth) in near.enumerate() {
-            if looked_at == RESTRICTING_MAX {
-                return Finding::Deny(DenyCode::Unsettled, None);
-            }
-            let index = *nth as usize;
-            let (Some(entry), Some(held)) = (self.entries.get(index), self.held.get(index)) else {
-                continue;
-            };
-            let counted = !entry.exact && held.root() == demand.resource;
-            let fits = !counted && entry.actions & demand.action.bit() != 0;
-            if fits
-                && region.contains(held.root())
-                && sum.add(entry, self.spent(index, entry, now), now).is_break()
-            {
-                return Finding::Deny(DenyCode::ExplicitDeny, Some(entry.rule));
-            }
-        }
-        sum.finding()
-    }
-
     pub(super) fn judge_at(&self, demand: Demand<'_>, place: Place, now: Timestamp) -> Finding {
         if self.overfull {
             return Finding::Deny(DenyCode::Unsettled, None);
@@ -164,17 +127,22 @@ impl Mandate {
         (sum, None)
     }
 
-    /// Every rule about this action on this resource.
+    /// Every rule about this action on this resource; of a tree, those about all of it, and those
+    /// that ask or deny within.
     pub(super) fn matching(&self, demand: Demand<'_>, now: Timestamp) -> Vec<Matching> {
         let prefixes = demand.resource.prefixes();
         let at = prefixes.flat_map(|prefix| {
             self.place(demand.resource.key_to(prefix), prefix.hash).filter_map(|i| self.held.get(i))
         });
-        let fits = at.filter(|held| {
-            held.rule.actions().contains(demand.action)
-                && held.rule.region().contains(demand.resource)
+        let region = demand.region();
+        let covering = at.filter(|held| {
+            held.rule.actions().contains(demand.action) && held.rule.region().includes(&region)
         });
-        let each = fits.map(|held| Matching {
+        let tree = demand.extent == Extent::Subtree;
+        let within = tree.then(|| self.within(demand.resource)).flatten().into_iter().flatten();
+        let within = within.map(|(_, _, held)| held);
+        let within = within.filter(|held| held.rule.actions().contains(demand.action));
+        let each = covering.chain(within).map(|held| Matching {
             rule: held.id,
             text: held.rule.to_string(),
             state: match () {
@@ -250,6 +218,10 @@ impl Held {
         self.rule.region().root()
     }
 
+    fn key(&self) -> &str {
+        self.root().key()
+    }
+
     /// A budget without a meter cannot be counted, and so is spent.
     pub(crate) fn is_spent(&self, now: Timestamp) -> bool {
         let Some(budget) = self.rule.budget() else { return false };
@@ -258,7 +230,10 @@ impl Held {
 
     fn miss(&self, demand: Demand<'_>, now: Timestamp) -> NearMiss {
         let mut differs = Vec::new();
-        if !self.rule.region().contains(demand.resource) {
+        let (ruled, asked) = (self.rule.region(), demand.region());
+        if !ruled.includes(&asked) && ruled.overlaps(&asked) {
+            differs.push(Difference::Extent);
+        } else if !ruled.includes(&asked) {
             let component = first_difference(demand.resource, self.root());
             differs.push(Difference::Resource { component });
         }
@@ -288,8 +263,6 @@ pub(super) enum Place {
     Below,
 }
 
-/// How many rules that ask or deny are looked at beneath one demand. Beyond that it is denied.
-const RESTRICTING_MAX: usize = 4096;
 /// How many rules on either side a near miss is looked for among.
 const NEIGHBOURS: usize = 16;
 
@@ -380,9 +353,9 @@ impl<'e> Sum<'e> {
         std::ops::ControlFlow::Continue(())
     }
 
-    /// Whether some rule lets it pass, be it with a question.
-    fn lets_pass(&self) -> bool {
-        self.spent_ask.is_none() && (self.ask.is_some() || self.allow.is_some())
+    /// Whether no rule that is there now says anything.
+    fn is_silent(&self) -> bool {
+        self.spent_ask.is_none() && self.ask.is_none() && self.allow.is_none()
     }
 
     fn finding(self) -> Finding {
