@@ -94,16 +94,23 @@ impl Folders {
         Ok(Place { root, rest })
     }
 
-    /// Whether an entry called `name` of a directory in `place` may be shown to an agent: it has
-    /// a canonical name that no rule protects, and no other declared folder stands in its place.
-    pub(crate) fn shows(&self, place: &Place<'_, '_>, below: &str, name: &str) -> bool {
-        let mut parts: Vec<&str> = place.root.parts.iter().map(String::as_str).collect();
-        parts.extend(place.rest.iter().copied());
-        parts.extend(below.split('/').filter(|part| !part.is_empty()));
-        parts.push(name);
-        path::is_plain(name)
-            && self.names.judge(name).is_ok()
-            && self.serving(&parts).is_some_and(|root| std::ptr::eq(root, place.root))
+    /// Whether an entry of this name may be shown to an agent: it is canonical, and no rule
+    /// protects it.
+    pub(crate) fn shows(&self, name: &str) -> bool {
+        path::is_plain(name) && self.names.judge(name).is_ok()
+    }
+
+    /// The names in a directory below `place` in whose stead another
+    /// declared folder stands: what is really there is not shown.
+    pub(crate) fn standing_in(&self, place: &Place<'_, '_>, below: &str) -> Vec<&str> {
+        let here: Vec<&str> = place.root.parts.iter().map(String::as_str).collect();
+        let inner = place.rest.iter().copied().chain(below.split('/').filter(|p| !p.is_empty()));
+        let here: Vec<&str> = here.into_iter().chain(inner).collect();
+        let there = |root: &&Root| {
+            root.parts.len() == here.len() + 1 && here.iter().zip(&root.parts).all(|(a, b)| a == b)
+        };
+        let roots = self.roots.iter().filter(there);
+        roots.filter_map(|root| root.parts.last().map(String::as_str)).collect()
     }
 
     /// The place of something that is to change: not a declared folder, nor above one.

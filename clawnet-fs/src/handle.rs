@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags, openat2, statx,
+    AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags, fstat, openat2, statx,
 };
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +56,21 @@ pub(crate) fn content(at: BorrowedFd<'_>, path: &str) -> Result<(File, Facts), F
     Ok((File::from(fd), facts))
 }
 
+/// The same, and only how long it is.
+pub(crate) fn sized_content(at: BorrowedFd<'_>, path: &str) -> Result<(File, u64), FsError> {
+    let file = File::from(open(at, path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?);
+    let size_bytes = content_size(&file)?;
+    Ok((file, size_bytes))
+}
+
+/// How long an open file is, if it is content. Which mount it is on was decided when it was opened,
+/// so the shorter call will do.
+pub(crate) fn content_size(file: &File) -> Result<u64, FsError> {
+    let stat = fstat(file)?;
+    gate(kind_of(FileType::from_raw_mode(stat.st_mode)), stat.st_nlink == 1)?;
+    Ok(u64::try_from(stat.st_size).unwrap_or_default())
+}
+
 /// Opens a directory, to list it or to act on its entries.
 pub(crate) fn directory(at: BorrowedFd<'_>, path: &str) -> Result<OwnedFd, FsError> {
     open(at, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK)
@@ -64,6 +79,43 @@ pub(crate) fn directory(at: BorrowedFd<'_>, path: &str) -> Result<OwnedFd, FsErr
 /// What `path` leads to, without opening it: this neither blocks nor wakes a device.
 pub(crate) fn look(at: BorrowedFd<'_>, path: &str) -> Result<Facts, FsError> {
     Facts::of(open(at, path, OFlags::PATH)?.as_fd())
+}
+
+/// The same beneath a directory whose mount is known. One component needs no walk: the call that
+/// tells what it is follows no link, and says when it is on another mount.
+pub(crate) fn look_near((at, mount): (BorrowedFd<'_>, u64), path: &str) -> Result<Facts, FsError> {
+    if path.contains('/') {
+        return look(at, path);
+    }
+    let facts = Facts::of_entry(at, path)?;
+    if facts.kind == EntryKind::Symlink {
+        return Err(FsError::NotRegular);
+    }
+    if facts.mount == mount { Ok(facts) } else { Err(FsError::CrossesMount) }
+}
+
+/// What a directory's entry of this type is.
+pub(crate) const fn kind_of(file_type: FileType) -> EntryKind {
+    match file_type {
+        FileType::RegularFile => EntryKind::File,
+        FileType::Directory => EntryKind::Directory,
+        FileType::Symlink => EntryKind::Symlink,
+        FileType::Fifo
+        | FileType::Socket
+        | FileType::CharacterDevice
+        | FileType::BlockDevice
+        | FileType::Unknown => EntryKind::Other,
+    }
+}
+
+/// Whether this is content: a regular file whose only name led here.
+fn gate(kind: EntryKind, one_name: bool) -> Result<(), FsError> {
+    match kind {
+        EntryKind::File if one_name => Ok(()),
+        EntryKind::File => Err(FsError::HardLinked),
+        EntryKind::Directory => Err(FsError::WrongKind),
+        EntryKind::Symlink | EntryKind::Other => Err(FsError::NotRegular),
+    }
 }
 
 /// What the operating system says about one object.
@@ -109,16 +161,7 @@ impl Facts {
         }
         let moment = |at: rustix::fs::StatxTimestamp| (at.tv_sec, at.tv_nsec);
         Ok(Self {
-            kind: match FileType::from_raw_mode(u32::from(stat.stx_mode)) {
-                FileType::RegularFile => EntryKind::File,
-                FileType::Directory => EntryKind::Directory,
-                FileType::Symlink => EntryKind::Symlink,
-                FileType::Fifo
-                | FileType::Socket
-                | FileType::CharacterDevice
-                | FileType::BlockDevice
-                | FileType::Unknown => EntryKind::Other,
-            },
+            kind: kind_of(FileType::from_raw_mode(u32::from(stat.stx_mode))),
             ino: stat.stx_ino,
             device: (stat.stx_dev_major, stat.stx_dev_minor),
             mount: stat.stx_mnt_id,
@@ -135,12 +178,7 @@ impl Facts {
 
     /// Whether this is content: a regular file whose only name led here.
     pub(crate) fn gate(&self) -> Result<(), FsError> {
-        match self.kind {
-            EntryKind::File if self.links == 1 => Ok(()),
-            EntryKind::File => Err(FsError::HardLinked),
-            EntryKind::Directory => Err(FsError::WrongKind),
-            EntryKind::Symlink | EntryKind::Other => Err(FsError::NotRegular),
-        }
+        gate(self.kind, self.links == 1)
     }
 
     /// Whether this and `other` are one object. Inode numbers are used again, so both must be held.

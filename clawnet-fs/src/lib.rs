@@ -87,8 +87,7 @@
 //!
 //! - Moving, copying, appending, renaming, searching; rollback of many changes; nodes on other
 //!   machines; pruning the store. Deleting a directory that holds something waits until an
-//!   operation can ask layer 1 about everything beneath a path, and listings are filtered entry by
-//!   entry by layer 2 only: each [`Entry`] carries the path that layer 1 would judge.
+//!   operation can ask layer 1 about everything beneath a path.
 //! - A folder that is *replaced* under its path is not noticed: the handle stays with the folder
 //!   that was declared. One that is removed is.
 //! - A person who overwrites a file in place while an agent replaces it writes into the backup.
@@ -113,9 +112,11 @@ mod pause;
 mod engine;
 mod recovery;
 mod node;
+mod held;
 mod flow;
 mod read;
 mod stat;
+mod walk;
 mod list;
 mod plan;
 mod write;
@@ -130,7 +131,7 @@ pub use delete::{Delete, Deleted};
 pub use folders::{FolderError, Folders};
 pub use handle::EntryKind;
 pub use journal::Durability;
-pub use list::{Direction, Entry, List, Listing, SortBy};
+pub use list::{After, Details, Direction, Entry, List, Listing, SortBy};
 pub use mkdir::{Made, Mkdir};
 pub use name::{NameRule, NameRuleError};
 pub use node::{Node, OpenError};

@@ -1,32 +1,40 @@
-//! `fs.list`: what a directory holds, as far as layer 2 shows it.
-use std::{cmp::Ordering, collections::VecDeque, os::fd::AsFd};
-
+//! `fs.list`: what a directory holds, as far as both layers show it.
 use clawnet_core::{
     Action, Admission, Authorized, Caller, Demands, Denial, Effect, Endpoint, Fault, Operation,
     Timestamp,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
 use crate::{
     folders::{Folders, Place},
-    handle::{self, EntryKind, Facts},
+    handle::{self, EntryKind},
+    held::Held,
     node::Node,
-    path::FsPath,
+    path::{FsPath, PathError},
     read::within,
     refusal::FsError,
-    stat::timestamp,
+    walk::{SCANNED_MAX, Walk},
 };
+
+mod scan;
+mod select;
 
 /// Lists a directory.
 ///
 /// **Promises** that it sorts first and cuts after, so that the newest ten are the newest ten, and
-/// says when there is more. **Refuses** limits beyond its own. Entries that layer 2 protects are
-/// absent and not counted. Layer 1 judges the directory, not yet every entry: each entry carries
-/// its [`FsPath`], so that a kernel which can judge outputs can leave out what a rule denies.
+/// says when there is more. **Refuses** limits beyond its own. An entry that layer 2 protects, or
+/// that layer 1 does not let be listed, is absent and not counted, and a directory that is absent
+/// is not walked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct List {
+    /// Goes on behind this: what [`Listing::next`] said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<After>,
+    /// Whether size and times are told. Without them a listing costs a fraction.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub details: bool,
     /// Whether names that begin with a dot are shown.
     #[serde(default)]
     pub hidden: bool,
@@ -59,7 +67,7 @@ pub enum SortBy {
     Name,
     /// When the content last changed.
     Modified,
-    /// When it was made.
+    /// When it was made. What has no such time comes first.
     Created,
     /// How long it is.
     Size,
@@ -77,18 +85,32 @@ pub enum Direction {
     Descending,
 }
 
+/// A place in a sorted listing: that of its last entry. Nothing has to be there any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct After {
+    /// The entry's path below the directory.
+    pub relative_path: String,
+    /// What it was sorted by: milliseconds, or bytes. 0 where that is the name.
+    #[serde(default)]
+    pub value: u64,
+}
+
 impl List {
     /// The deepest listing.
     pub const DEPTH_MAX: u32 = 64;
     /// The longest listing.
     pub const ENTRIES_MAX: u32 = 10_000;
     /// How many entries are looked at to make one.
-    pub const SCANNED_MAX: u64 = 100_000;
+    pub const SCANNED_MAX: u64 = SCANNED_MAX;
 
     /// The entries of a directory.
     #[must_use]
     pub fn of(path: FsPath) -> Self {
         Self {
+            after: None,
+            details: true,
             hidden: false,
             max_depth: max_depth(),
             max_entries: max_entries(),
@@ -111,16 +133,43 @@ impl List {
         Self { max_entries, order, sort, ..self }
     }
 
-    /// Names that begin with a dot, too.
+    /// Those behind a place in the same order.
+    #[must_use]
+    pub fn after(self, place: After) -> Self {
+        Self { after: Some(place), ..self }
+    }
+
+    /// Names that begin with a dot too.
     #[must_use]
     pub fn with_hidden(self) -> Self {
         Self { hidden: true, ..self }
     }
 
+    /// Names and kinds only. What a directory says of an entry is believed: the place where another
+    /// mount begins looks like any directory.
+    #[must_use]
+    pub fn names_only(self) -> Self {
+        Self { details: false, ..self }
+    }
+
     fn limits(&self) -> Result<(), FsError> {
         within("the depth of a listing", self.max_depth.into(), Self::DEPTH_MAX.into())?;
-        within("the length of a listing", self.max_entries.into(), Self::ENTRIES_MAX.into())
+        within("the length of a listing", self.max_entries.into(), Self::ENTRIES_MAX.into())?;
+        let named = |after: &After| self.sort == SortBy::Name && after.value != 0;
+        if self.after.as_ref().is_some_and(named) {
+            return Err(FsError::InvalidRequest("a listing by name goes on behind a name"));
+        }
+        Ok(())
     }
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+const fn is_yes(details: &bool) -> bool {
+    *details
 }
 
 const fn max_depth() -> u32 {
@@ -147,147 +196,103 @@ impl Operation for List {
 pub struct Listing {
     /// The entries, sorted.
     pub entries: Vec<Entry>,
-    /// Whether there is more: entries beyond the limit, or directories below the depth.
+    /// Where to go on, if there are entries beyond the limit.
+    pub next: Option<After>,
+    /// Which directory.
+    pub path: FsPath,
+    /// Whether there is more: entries beyond the limit, directories below the depth, or ones that
+    /// cannot be opened.
     pub truncated: bool,
 }
 
-/// One entry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+impl Listing {
+    /// The whole path of one of the entries.
+    ///
+    /// # Errors
+    /// When it is none of them.
+    pub fn path_of(&self, entry: &Entry) -> Result<FsPath, PathError> {
+        self.path.below(&entry.relative_path)
+    }
+}
+
+/// One entry. Serialised with its name, and its details beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Entry {
-    /// When it was made, if the file system tells.
-    pub created: Option<Timestamp>,
+    /// What is told of it, if that was asked for.
+    pub details: Option<Details>,
     /// What it is.
     pub kind: EntryKind,
+    /// Its path below the listed directory.
+    pub relative_path: Box<str>,
+}
+
+impl Entry {
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.relative_path.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+/// What is told of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Details {
+    /// When it was made, if the file system tells.
+    pub created: Option<Timestamp>,
     /// When its content last changed.
     pub modified: Timestamp,
-    /// What it is called.
-    pub name: String,
-    /// Its whole path.
-    pub path: FsPath,
-    /// Its path below the listed directory.
-    pub relative_path: String,
     /// How long it is.
     pub size_bytes: u64,
+}
+
+impl Serialize for Entry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let count = if self.details.is_some() { 6 } else { 3 };
+        let mut fields = serializer.serialize_struct("Entry", count)?;
+        if let Some(details) = &self.details {
+            fields.serialize_field("created", &details.created)?;
+        }
+        fields.serialize_field("kind", &self.kind)?;
+        if let Some(details) = &self.details {
+            fields.serialize_field("modified", &details.modified)?;
+        }
+        fields.serialize_field("name", self.name())?;
+        fields.serialize_field("relative_path", &self.relative_path)?;
+        if let Some(details) = &self.details {
+            fields.serialize_field("size_bytes", &details.size_bytes)?;
+        }
+        fields.end()
+    }
 }
 
 impl Endpoint<List> for Node {
     fn admit(&self, operation: &List, _: &Caller) -> Result<Admission, Denial> {
         operation.limits()?;
-        self.look(&operation.path)?;
-        Ok(Admission::unversioned())
+        Held::admit(self, &operation.path, open)
     }
 
     async fn perform(&self, task: Authorized<'_, List>) -> Result<Listing, Fault> {
-        self.is_sound()?;
         let operation = task.operation();
         operation.limits()?;
-        let folders = self.folders();
-        let place = folders.locate(&operation.path)?;
-        let scan = Scan { folders: &folders, place: &place, operation, scanned: 0 };
-        Ok(scan.listing()?)
-    }
-}
-
-struct Scan<'a> {
-    folders: &'a Folders,
-    place: &'a Place<'a, 'a>,
-    operation: &'a List,
-    scanned: u64,
-}
-
-impl Scan<'_> {
-    fn listing(mut self) -> Result<Listing, FsError> {
-        let mut entries = Vec::new();
-        let mut truncated = false;
-        let mut ahead = VecDeque::from([(String::new(), 1)]);
-        while let Some((below, depth)) = ahead.pop_front() {
-            let from = entries.len();
-            match self.directory(&below, &mut entries) {
-                Ok(()) => {}
-                // A directory that changed under the walk is not in the listing any more.
-                Err(error) if !below.is_empty() && has_gone(&error) => continue,
-                Err(error) => return Err(error),
-            }
-            if !self.operation.recursive {
-                continue;
-            }
-            let found = entries.get(from..).unwrap_or_default().iter();
-            let directories = found.filter(|entry| entry.kind == EntryKind::Directory);
-            if depth < self.operation.max_depth {
-                ahead.extend(directories.map(|entry| (entry.relative_path.clone(), depth + 1)));
-            } else {
-                truncated |= directories.count() > 0;
-            }
-        }
-        entries.sort_by(|a, b| self.compare(a, b));
-        let max = usize::try_from(self.operation.max_entries).unwrap_or(usize::MAX);
-        truncated |= entries.len() > max;
-        entries.truncate(max);
-        Ok(Listing { entries, truncated })
-    }
-
-    /// Adds what the directory `below` the listed one holds.
-    fn directory(&mut self, below: &str, entries: &mut Vec<Entry>) -> Result<(), FsError> {
-        let mut path = self.place.relative();
-        if !below.is_empty() {
-            path = format!("{path}/{below}");
-        }
-        let directory = handle::directory(self.place.root.handle(), &path)?;
-        for entry in rustix::fs::Dir::read_from(&directory)? {
-            let entry = entry?;
-            self.scanned += 1;
-            within("the number of entries to look at", self.scanned, List::SCANNED_MAX)?;
-            // A name that is no text cannot be asked for, so it is not shown.
-            let Ok(name) = entry.file_name().to_str() else { continue };
-            let hidden = name.starts_with('.') && !self.operation.hidden;
-            if hidden || !self.folders.shows(self.place, below, name) {
-                continue;
-            }
-            let facts = match Facts::of_entry(directory.as_fd(), name) {
-                Ok(facts) => facts,
-                Err(FsError::NotFound) => continue,
-                Err(error) => return Err(error),
-            };
-            entries.extend(self.entry(below, name, &facts));
-        }
-        Ok(())
-    }
-
-    fn entry(&self, below: &str, name: &str, facts: &Facts) -> Option<Entry> {
-        let relative_path =
-            if below.is_empty() { name.to_owned() } else { format!("{below}/{name}") };
-        let listed = self.operation.path.as_str().trim_end_matches('/');
-        let path = format!("{listed}/{relative_path}").parse().ok()?;
-        let elsewhere = facts.mount != self.place.root.facts().mount;
-        Some(Entry {
-            created: facts.created.map(timestamp),
-            kind: if elsewhere { EntryKind::Other } else { facts.kind },
-            modified: timestamp(facts.modified),
-            name: name.to_owned(),
-            path,
-            relative_path,
-            size_bytes: facts.size_bytes,
-        })
-    }
-
-    fn compare(&self, a: &Entry, b: &Entry) -> Ordering {
-        let by_name = || a.relative_path.cmp(&b.relative_path);
-        let least_first = match self.operation.sort {
-            SortBy::Name => by_name(),
-            SortBy::Modified => a.modified.cmp(&b.modified),
-            SortBy::Created => a.created.cmp(&b.created),
-            SortBy::Size => a.size_bytes.cmp(&b.size_bytes),
+        let list = |folders: &Folders, top: &Top| {
+            let top = top.as_ref().map_err(Clone::clone)?;
+            let (path, hidden) = (&operation.path, operation.hidden);
+            let place = &folders.locate(path)?;
+            let walk = Walk { task: &task, folders, place, top: path, hidden, scanned: 0 };
+            scan::listing(operation, walk, top)
         };
-        let sorted = match self.operation.order {
-            Direction::Ascending => least_first,
-            Direction::Descending => least_first.reverse(),
-        };
-        sorted.then_with(by_name)
+        Ok(Held::act((self, &task, &operation.path), open, list)?)
     }
 }
 
-const fn has_gone(error: &FsError) -> bool {
-    error.is_absence()
-        || matches!(error, FsError::NotRegular | FsError::CrossesMount | FsError::WrongKind)
+/// What was opened, or that it is no directory: no fault of governance, but of what is there.
+type Top = Result<std::os::fd::OwnedFd, FsError>;
+
+fn open(place: &Place<'_, '_>) -> Result<Top, FsError> {
+    match handle::directory(place.root.handle(), &place.relative()) {
+        Err(FsError::WrongKind) => Ok(Err(FsError::WrongKind)),
+        opened => opened.map(Ok),
+    }
 }

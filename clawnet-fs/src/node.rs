@@ -13,7 +13,6 @@ use clawnet_core::{Caller, Fault, OwnerId, Recall, Recalled, Timestamp};
 use crate::{
     engine::{Done, Engine, Order},
     folders::Folders,
-    handle::{self, Facts},
     image::Image,
     journal::{Durability, Journal, Key, State},
     path::FsPath,
@@ -111,17 +110,6 @@ impl Node {
             return Err(FsError::LogUnavailable("open the node again".into()));
         }
         Ok(())
-    }
-
-    /// What a path leads to, as layer 2 may tell before anything is done: none if nothing is there.
-    pub(crate) fn look(&self, path: &FsPath) -> Result<Option<Facts>, FsError> {
-        self.is_sound()?;
-        let folders = self.folders();
-        let place = folders.locate(path)?;
-        match handle::look(place.root.handle(), &place.relative()) {
-            Err(error) if error.is_absence() => Ok(None),
-            other => other.map(Some),
-        }
     }
 
     /// What is at a path that is to change: none if nothing is, or if there is no directory for it.

@@ -41,6 +41,15 @@ impl FsPath {
         self.0.child(name).map(Self).map_err(PathError::NotCanonical)
     }
 
+    /// What is beneath this directory at `relative`, such as `a/b.md`.
+    ///
+    /// # Errors
+    /// When that is no canonical path.
+    pub fn below(&self, relative: &str) -> Result<Self, PathError> {
+        let text = format!("{}/{relative}", self.as_str().trim_end_matches('/'));
+        text.parse().map(Self).map_err(PathError::NotCanonical)
+    }
+
     /// The directories between `base` and this path, topmost first; `base` itself is not one.
     ///
     /// # Errors
@@ -85,6 +94,10 @@ const COMPONENT_BYTES_MAX: usize = 255;
 /// One component that means exactly what it shows.
 pub(crate) fn is_plain(part: &str) -> bool {
     let special = matches!(part, "" | "." | "..") || part.len() > COMPONENT_BYTES_MAX;
+    let seen = |b: &u8| (b' '..=b'~').contains(b) && !matches!(b, b'/' | b'\\');
+    if !special && part.as_bytes().iter().all(seen) {
+        return true;
+    }
     !special && !part.chars().any(|c| c == '/' || c == '\\' || is_unseen(c))
 }
 

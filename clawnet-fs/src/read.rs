@@ -1,13 +1,25 @@
 //! `fs.read`: the content of one file, or a range of it.
-use std::os::unix::fs::FileExt;
+use std::fs::File;
 
 use clawnet_core::{
     Action, Admission, Authorized, Caller, Demands, Denial, Digest, Effect, Endpoint, Fault,
     Operation,
 };
+use rustix::{
+    buffer::spare_capacity,
+    io::{pread, retry_on_intr},
+};
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
-use crate::{handle, image, node::Node, path::FsPath, refusal::FsError};
+use crate::{
+    folders::{Folders, Place},
+    handle,
+    held::Held,
+    image,
+    node::Node,
+    path::FsPath,
+    refusal::FsError,
+};
 
 /// Reads a file.
 ///
@@ -122,51 +134,70 @@ impl Serialize for Bytes {
 impl Endpoint<Read> for Node {
     fn admit(&self, operation: &Read, _: &Caller) -> Result<Admission, Denial> {
         within("a read", operation.limit.unwrap_or_default(), Read::SIZE_BYTES_MAX)?;
-        if let Some(facts) = self.look(&operation.path)? {
-            facts.gate()?;
-        }
-        Ok(Admission::unversioned())
+        Held::admit(self, &operation.path, open)
     }
 
     async fn perform(&self, task: Authorized<'_, Read>) -> Result<Portion, Fault> {
-        let portion = read(self, task.operation())?;
+        let operation = task.operation();
+        let read = |_: &Folders, (file, size_bytes): &(File, u64)| {
+            self.tell(task.caller(), &operation.path)?;
+            portion(file, *size_bytes, operation)
+        };
+        let portion = Held::act((self, &task, &operation.path), open, read)?;
         portion.digest.iter().for_each(|digest| task.attest(*digest));
         Ok(portion)
     }
 }
 
-fn read(node: &Node, operation: &Read) -> Result<Portion, FsError> {
-    let Read { digest, limit, offset, ref path } = *operation;
-    node.is_sound()?;
-    within("a read", limit.unwrap_or_default(), Read::SIZE_BYTES_MAX)?;
-    let folders = node.folders();
-    let place = folders.locate(path)?;
-    let (file, facts) = handle::content(place.root.handle(), &place.relative())?;
-    let left = facts.size_bytes.saturating_sub(offset);
-    let wanted = limit.map_or(left, |limit| limit.min(left));
-    within("a read without a range", wanted, Read::SIZE_BYTES_MAX)?;
-    let mut bytes = vec![0; usize::try_from(wanted).unwrap_or(usize::MAX)];
-    let mut filled = 0;
-    while let Some(room) = bytes.get_mut(filled..).filter(|room| !room.is_empty()) {
-        match file.read_at(room, offset + filled as u64)? {
-            0 => break,
-            read => filled += read,
+fn open(place: &Place<'_, '_>) -> Result<(File, u64), FsError> {
+    handle::sized_content(place.root.handle(), &place.relative())
+}
+
+/// What was asked for of a file that was `looked` bytes long when it was looked at. One that is no
+/// longer so is looked at once more; what it does meanwhile is said, not waited for.
+fn portion(file: &File, looked: u64, operation: &Read) -> Result<Portion, FsError> {
+    let Read { digest, limit, offset, .. } = *operation;
+    let (mut size_bytes, mut bytes) = (looked, Vec::new());
+    for _ in 0..2 {
+        let left = size_bytes.saturating_sub(offset);
+        let wanted = limit.map_or(left, |limit| limit.min(left));
+        within("a read without a range", wanted, Read::SIZE_BYTES_MAX)?;
+        // Room for one byte more than there should be: a file that grew shows it by itself.
+        let room = limit.unwrap_or(u64::MAX).min(wanted + 1);
+        fill(file, offset, &mut bytes, room)?;
+        if bytes.len() as u64 == wanted {
+            break;
         }
+        size_bytes = handle::content_size(file)?;
+        bytes.truncate(usize::try_from(wanted).unwrap_or(usize::MAX));
     }
-    bytes.truncate(filled);
+    let end = offset.saturating_add(bytes.len() as u64);
     let digest = if digest {
-        within("a file to take the digest of", facts.size_bytes, Read::SIZE_BYTES_MAX)?;
-        let whole = offset == 0 && filled as u64 == facts.size_bytes;
-        Some(if whole {
-            Digest::of_content(&bytes)
-        } else {
-            image::digest(&file, facts.size_bytes)?
-        })
+        within("a file to take the digest of", size_bytes, Read::SIZE_BYTES_MAX)?;
+        let whole = offset == 0 && end == size_bytes;
+        Some(if whole { Digest::of_content(&bytes) } else { image::digest(file, size_bytes)? })
     } else {
         None
     };
-    let has_more = offset.saturating_add(filled as u64) < facts.size_bytes;
-    Ok(Portion { content: Bytes(bytes), digest, has_more, offset, size_bytes: facts.size_bytes })
+    Ok(Portion { content: Bytes(bytes), digest, has_more: end < size_bytes, offset, size_bytes })
+}
+
+/// Reads on behind what there is, up to `room` bytes altogether: one call, if the file is as long.
+fn fill(file: &File, offset: u64, bytes: &mut Vec<u8>, room: u64) -> Result<(), FsError> {
+    let room = usize::try_from(room).unwrap_or(usize::MAX);
+    loop {
+        let missing = room.saturating_sub(bytes.len());
+        if missing == 0 {
+            return Ok(());
+        }
+        bytes.reserve_exact(missing);
+        let at = offset.saturating_add(bytes.len() as u64);
+        let read = retry_on_intr(|| pread(file, spare_capacity(bytes), at))?;
+        bytes.truncate(room);
+        if read < missing {
+            return Ok(());
+        }
+    }
 }
 
 /// Refuses what is over a limit: nothing is clamped.

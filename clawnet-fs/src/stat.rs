@@ -6,7 +6,9 @@ use clawnet_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    handle::{EntryKind, Moment},
+    folders::{Folders, Place},
+    handle::{self, EntryKind, Facts, Moment},
+    held::Held,
     node::Node,
     path::FsPath,
     refusal::FsError,
@@ -63,26 +65,31 @@ pub struct Status {
 
 impl Endpoint<Stat> for Node {
     fn admit(&self, operation: &Stat, _: &Caller) -> Result<Admission, Denial> {
-        self.look(&operation.path)?;
-        Ok(Admission::unversioned())
+        Held::admit(self, &operation.path, look)
     }
 
     async fn perform(&self, task: Authorized<'_, Stat>) -> Result<Status, Fault> {
         let path = &task.operation().path;
-        let facts = self.look(path)?.ok_or(FsError::NotFound)?;
-        let is_content = facts.gate().is_ok() || facts.kind == EntryKind::Directory;
-        let changes = self.folders().locate_for_change(path).is_ok();
-        Ok(Status {
-            created: facts.created.map(timestamp),
-            kind: facts.kind,
-            links: facts.links,
-            mode: facts.mode & 0o777,
-            modified: timestamp(facts.modified),
-            readable: is_content,
-            size_bytes: facts.size_bytes,
-            writable: is_content && changes,
-        })
+        let status = |folders: &Folders, facts: &Facts| {
+            let is_content = facts.gate().is_ok() || facts.kind == EntryKind::Directory;
+            Ok(Status {
+                created: facts.created.map(timestamp),
+                kind: facts.kind,
+                links: facts.links,
+                mode: facts.mode & 0o777,
+                modified: timestamp(facts.modified),
+                readable: is_content,
+                size_bytes: facts.size_bytes,
+                writable: is_content && folders.locate_for_change(path).is_ok(),
+            })
+        };
+        Ok(Held::act((self, &task, path), look, status)?)
     }
+}
+
+fn look(place: &Place<'_, '_>) -> Result<Facts, FsError> {
+    let root = place.root;
+    handle::look_near((root.handle(), root.facts().mount), &place.relative())
 }
 
 /// To the millisecond, and never before 1970.

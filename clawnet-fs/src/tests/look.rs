@@ -43,7 +43,7 @@ fn a_listing_sorts_first_and_cuts_after() {
     world.work.write(".hidden", "").unwrap();
     let names = |list: List| {
         let listing = world.submit(&list).unwrap();
-        let names = listing.entries.into_iter().map(|entry| entry.relative_path);
+        let names = listing.entries.iter().map(|entry| &*entry.relative_path);
         (names.collect::<Vec<_>>().join(" "), listing.truncated)
     };
     let list = List::of(path("/work"));
@@ -55,8 +55,10 @@ fn a_listing_sorts_first_and_cuts_after() {
     let largest = list.first(2, SortBy::Size, Direction::Descending);
     assert!(names(largest.clone()).1);
     assert_eq!(names(largest).0.split(' ').count(), 2);
-    let entry = &world.submit(&List::of(path("/work/d/e"))).unwrap().entries[1];
-    assert_eq!((entry.path.as_str(), entry.name.as_str()), ("fs:/work/d/e/file", "file"));
+    let listing = world.submit(&List::of(path("/work/d")).recursive(2)).unwrap();
+    let entry = &listing.entries[2];
+    assert_eq!((&*entry.relative_path, entry.name()), ("e/file", "file"));
+    assert_eq!(listing.path_of(entry), Ok(path("/work/d/e/file")));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use clawnet_core::{
     Action, Agent, Grant, GrantId, IdentityId, Kernel, LocalStore, Mount, Operation, Owner,
     Refusal, Region, Resource, Signer, Standing,
 };
-use clawnet_fs::{Durability, Folders, FsPath, List, Node, Read, Write, Written};
+use clawnet_fs::{Durability, Entry, Folders, FsPath, List, Node, Read, Write, Written};
 
 use crate::{desk::Desk, home::Home};
 
@@ -80,16 +80,16 @@ impl Story {
         step("The agent looks around in its part");
         let listing = self.agent.submit(&self.files, &List::of(self.part.clone())).await?;
         for entry in &listing.entries {
-            println!("   {:<28} {:>8} bytes", entry.name, entry.size_bytes);
+            println!("   {:<28} {:>8} bytes", entry.name(), size_of(entry));
         }
-        let files = listing.entries.iter().filter(|entry| entry.size_bytes > 0);
+        let files = listing.entries.iter().filter(|entry| size_of(entry) > 0);
         for entry in files {
-            let read = Read::of(entry.path.clone()).range(0, 4096);
+            let read = Read::of(listing.path_of(entry)?).range(0, 4096);
             if let Ok(portion) = self.agent.submit(&self.files, &read).await {
                 let text = String::from_utf8_lossy(portion.content.as_slice()).into_owned();
                 let first = text.lines().next().unwrap_or_default();
-                println!("   {} begins: {}", entry.name, first.escape_debug());
-                return Ok(entry.path.clone());
+                println!("   {} begins: {}", entry.name(), first.escape_debug());
+                return Ok(listing.path_of(entry)?);
             }
         }
         Ok(self.part.child("missing.md")?)
@@ -159,6 +159,10 @@ impl Story {
         }
         Ok(())
     }
+}
+
+fn size_of(entry: &Entry) -> u64 {
+    entry.details.map_or(0, |details| details.size_bytes)
 }
 
 fn step(title: &str) {
