@@ -3,6 +3,7 @@
 mod attacks;
 mod compile;
 mod golden;
+mod hostile;
 mod power;
 mod properties;
 mod scenario_files;

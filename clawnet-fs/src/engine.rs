@@ -88,7 +88,12 @@ impl<'n> Engine<'n> {
                 return Err(stop.error);
             }
         }
-        self.flush(&progress.pins)?;
+        if let Err(error) = self.flush(&progress.pins) {
+            // What may not be there after a power cut is not done: an intent does not stay open.
+            let end = self.take_back(by, &progress, &error.clone().into());
+            journal.append(end)?;
+            return Err(error);
+        }
         self.hook.at(Point::Flushed);
         let Progress { steps, raced, .. } = progress;
         journal.append(Event::Commit { by, steps, raced, recovered: false })?;
