@@ -44,7 +44,14 @@ pub(crate) fn take_over(old: &File, old_facts: &Facts, new: &File) -> Result<(),
 }
 
 /// Gives `new` what being made in `parent` would have given it.
-pub(crate) fn inherit(parent: &File, parent_facts: &Facts, new: &File) -> Result<(), FsError> {
+///
+/// `wanted` is the mode of something that is a copy, before lists and umask; else it is the usual.
+pub(crate) fn inherit(
+    parent: (&File, &Facts),
+    wanted: Option<u32>,
+    new: &File,
+) -> Result<(), FsError> {
+    let (parent, parent_facts) = parent;
     let facts = Facts::of(rustix::fd::AsFd::as_fd(new))?;
     let is_directory = facts.kind == crate::handle::EntryKind::Directory;
     let mut mode = facts.mode;
@@ -56,7 +63,8 @@ pub(crate) fn inherit(parent: &File, parent_facts: &Facts, new: &File) -> Result
     }
     if let Some(list) = value(parent, DEFAULT)? {
         // With a list to inherit, the umask does not count: the list masks instead.
-        mode = mode & !0o777 | if is_directory { 0o777 } else { 0o666 };
+        let usual = if is_directory { 0o777 } else { 0o666 };
+        mode = mode & !0o777 | wanted.unwrap_or(usual);
         let (masked, permissions) =
             mask(&list, mode).ok_or(FsError::Unsupported("an access list"))?;
         mode = mode & !0o777 | permissions;

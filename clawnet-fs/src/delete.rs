@@ -5,8 +5,10 @@ use clawnet_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    course::may_go,
+    folders::Folders,
     handle::EntryKind,
-    image,
+    image::{self, Image},
     node::{Changing, Node},
     path::FsPath,
     plan::{Plan, is_version},
@@ -14,23 +16,42 @@ use crate::{
     step::Trade,
 };
 
-/// Takes away a file or an empty directory: one rename, whatever its size.
+/// Takes away a file or a directory: one rename, whatever its size.
 ///
-/// **Refuses** a directory that holds something. What it holds may be denied to the identity by
-/// name, and an operation cannot yet ask layer 1 about everything beneath a path.
+/// **Refuses** a directory that holds something, unless it is [recursive](Delete::recursive): only
+/// then layer 1 was asked about everything beneath it. **Refuses** to take along what an agent
+/// could not name: a protected name, another mount or a declared folder inside, or more entries
+/// than can be looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Delete {
     /// What.
     pub path: FsPath,
+    /// Whether it may be a directory with all it holds.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recursive: bool,
 }
 
 impl Delete {
     /// Takes away what is at `path`.
     #[must_use]
     pub fn new(path: FsPath) -> Self {
-        Self { path }
+        Self { path, recursive: false }
+    }
+
+    /// And everything beneath it.
+    #[must_use]
+    pub fn recursive(self) -> Self {
+        Self { recursive: true, ..self }
+    }
+
+    fn may_go(&self, folders: &Folders, image: &Image) -> Result<(), FsError> {
+        let holds = image.kind == EntryKind::Directory && image.size_bytes > 0;
+        if holds && !self.recursive {
+            return Err(FsError::NotRecursive);
+        }
+        may_go(folders, &self.path, image)
     }
 }
 
@@ -40,7 +61,11 @@ impl Operation for Delete {
     const EFFECT: Effect = Effect::Change;
 
     fn demands(&self) -> Demands<'_> {
-        Demands::one(Action::Delete, self.path.resource())
+        if self.recursive {
+            Demands::tree(Action::Delete, self.path.resource())
+        } else {
+            Demands::one(Action::Delete, self.path.resource())
+        }
     }
 }
 
@@ -55,6 +80,9 @@ pub struct Deleted {
 impl Endpoint<Delete> for Node {
     fn admit(&self, operation: &Delete, _: &Caller) -> Result<Admission, Denial> {
         let image = self.image(&operation.path)?;
+        if let Some(image) = &image {
+            operation.may_go(&self.folders(), image)?;
+        }
         Ok(Admission::at(image::version(&[image.as_ref()])))
     }
 
@@ -75,9 +103,7 @@ impl Endpoint<Delete> for Node {
             let found = plan.image(path)?;
             is_version(task.version(), &[found.as_ref()])?;
             let before = found.ok_or(FsError::NotFound)?;
-            if before.kind == EntryKind::Directory && before.size_bytes > 0 {
-                return Err(FsError::NotEmpty);
-            }
+            task.operation().may_go(folders, &before)?;
             plan.trade(path, Trade::Take { before });
             Ok(plan.into_steps())
         })?;

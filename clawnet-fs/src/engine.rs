@@ -5,24 +5,21 @@
 //!                                                     \            \_ not it: trade back, ABORT
 //!                                                      \_ the slot holds the backup from here on
 //! ```
-use std::{io::Write, os::fd::AsFd};
-
 use clawnet_core::{Fault, Timestamp};
 
 use crate::{
-    attributes::{self, DIRECTORY_MODE, FILE_MODE, PRIVATE_MODE},
     folders::Folders,
-    handle::{EntryKind, Facts},
-    image::Image,
     journal::{Durability, Event, Journal, Key, Opened, Who},
     path::FsPath,
     pause::{Hook, Point},
     pin::{Ends, Pin, Pins},
     refusal::FsError,
+    source::Sources,
     step::{Step, Trade},
     store::Store,
 };
 
+mod fill;
 mod trade;
 
 use trade::GivenBack;
@@ -44,8 +41,9 @@ pub(crate) struct Order<'a> {
     pub(crate) kind: &'static str,
     pub(crate) reverses: Vec<u64>,
     pub(crate) steps: Vec<Step>,
-    /// What a fresh file will hold.
+    /// What a fresh file will hold, and where the rest of it comes from.
     pub(crate) content: &'a [u8],
+    pub(crate) sources: Sources,
     /// Whether displacing something else than was expected takes the change back. If not, it is
     /// kept all the same, and the change is said to have raced.
     pub(crate) strict: bool,
@@ -108,7 +106,7 @@ impl<'n> Engine<'n> {
         let pins = self.pin(step)?;
         let ends = pins.ends();
         if step.fresh {
-            self.fill(&pins.at, step, order.content)?;
+            self.fill(&pins.at, step, (order.sources.of(nth), order.content))?;
         }
         self.hook.at(Point::Filled);
         (order.confirm)().map_err(FsError::Stopped)?;
@@ -137,45 +135,6 @@ impl<'n> Engine<'n> {
         Pin::of(&self.folders.locate_for_change(path)?)
     }
 
-    /// Makes what is to come to the path, in its slot.
-    fn fill(self, pin: &Pin<'_>, step: &mut Step, content: &[u8]) -> Result<(), FsError> {
-        let after = match &step.trade {
-            Trade::Exchange { after, .. } | Trade::Place { after } => after.clone(),
-            Trade::Take { .. } | Trade::Shift { .. } => return Ok(()),
-        };
-        let is_directory = after.kind == EntryKind::Directory;
-        let replaces = step.trade.before().is_some();
-        let made = match (is_directory, replaces) {
-            (true, _) => self.store.create_directory(&step.slot, DIRECTORY_MODE)?,
-            (false, true) => self.store.create(&step.slot, PRIVATE_MODE)?,
-            (false, false) => self.store.create(&step.slot, FILE_MODE)?,
-        };
-        let furnish = || -> Result<Image, FsError> {
-            if !is_directory {
-                (&made).write_all(content)?;
-            }
-            if replaces {
-                let (old, _) = Image::open(pin.handle(), pin.name())?;
-                attributes::take_over(&old, &Facts::of(old.as_fd())?, &made)?;
-            } else {
-                attributes::inherit(pin.directory(), pin.facts(), &made)?;
-            }
-            if self.durability == Durability::PowerSafe {
-                made.sync_all()?;
-            }
-            let facts = Facts::of(made.as_fd())?;
-            Ok(Image { ino: facts.ino, modified: facts.modified, changed: facts.changed, ..after })
-        };
-        match furnish() {
-            Ok(image) => step.trade.set_after(image),
-            Err(error) => {
-                self.store.discard(&step.slot)?;
-                return Err(error);
-            }
-        }
-        Ok(())
-    }
-
     /// After a step failed: takes back those before it, clears up, and says how that ends.
     ///
     /// The way back is flushed before it is recorded: an ABORT must not outlive what it says.
@@ -199,6 +158,7 @@ impl<'n> Engine<'n> {
         if self.trade(ends, &back).is_err() {
             return false;
         }
+        self.hook.at(Point::Traded);
         if self.verify(ends, &mut back, true).is_ok() {
             return true;
         }
@@ -216,7 +176,7 @@ impl<'n> Engine<'n> {
             | Trade::Shift { .. } => return true,
         };
         match crate::handle::look(self.store.handle(), step.slot.as_str()) {
-            Ok(facts) if facts.ino == made => self.store.discard(&step.slot).is_ok(),
+            Ok(facts) if facts.ino == made => self.discard(step).is_ok(),
             Ok(_) => false,
             Err(error) => error.is_absence(),
         }

@@ -131,6 +131,28 @@ impl Folders {
         Ok(place)
     }
 
+    /// Refuses a name that no agent may see or make.
+    pub(crate) fn judge(&self, name: &str) -> Result<(), FsError> {
+        self.names.judge(name)
+    }
+
+    /// Refuses a directory met on the way that is a declared folder itself, whatever it is called
+    /// there.
+    pub(crate) fn is_none_of_them(&self, directory: &Facts) -> Result<(), FsError> {
+        let place = |facts: &Facts| (facts.ino, facts.device);
+        let declared = self.roots.iter().any(|root| place(&root.facts) == place(directory));
+        if declared { Err(FsError::RootProtected) } else { Ok(()) }
+    }
+
+    /// Refuses a path that another declared folder is said to lie beneath.
+    pub(crate) fn holds_no_other(&self, path: &FsPath) -> Result<(), FsError> {
+        let parts = path.parts()?;
+        let beneath = |root: &&Root| {
+            root.parts.len() > parts.len() && root.parts.iter().zip(&parts).all(|(a, b)| a == b)
+        };
+        self.roots.iter().find(beneath).map_or(Ok(()), |_| Err(FsError::RootProtected))
+    }
+
     fn serving(&self, parts: &[&str]) -> Option<&Root> {
         let begins = |root: &&Root| {
             parts.len() >= root.parts.len() && root.parts.iter().zip(parts).all(|(a, b)| a == b)

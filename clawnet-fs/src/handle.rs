@@ -145,7 +145,10 @@ impl Facts {
     }
 
     /// About an entry as a listing sees it: a link is a link.
-    pub(crate) fn of_entry(at: BorrowedFd<'_>, name: &str) -> Result<Self, FsError> {
+    pub(crate) fn of_entry(
+        at: BorrowedFd<'_>,
+        name: impl rustix::path::Arg,
+    ) -> Result<Self, FsError> {
         let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
         Self::from_statx(&statx(at, name, flags, Self::mask())?)
     }

@@ -23,9 +23,13 @@ pub(crate) struct Image {
     pub(crate) ino: u64,
     /// Of a directory: 0 if it is empty, 1 if it holds something.
     pub(crate) size_bytes: u64,
+    pub(crate) mode: u32,
+    pub(crate) user: u32,
+    pub(crate) group: u32,
     pub(crate) modified: Moment,
     pub(crate) changed: Moment,
-    /// Of a file of at most [`HASHED_BYTES_MAX`], or one the node wrote itself.
+    /// Of a file of at most [`HASHED_BYTES_MAX`], or one the node wrote itself; and of a directory
+    /// that the node filled, of all it holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) hash: Option<Digest>,
 }
@@ -51,17 +55,20 @@ impl Image {
         Ok((file, image))
     }
 
+    /// The same, of something whose content is of no interest here.
+    pub(crate) fn open_unread(at: BorrowedFd<'_>, path: &str) -> Result<(File, Facts), FsError> {
+        let fd = handle::open(at, path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
+        let facts = Facts::of(rustix::fd::AsFd::as_fd(&fd))?;
+        if facts.kind != EntryKind::Directory {
+            facts.gate()?;
+        }
+        Ok((File::from(fd), facts))
+    }
+
     /// What an open file or directory is.
     pub(crate) fn of(file: &File) -> Result<Self, FsError> {
         let facts = Facts::of(rustix::fd::AsFd::as_fd(file))?;
-        let mut image = Self {
-            kind: facts.kind,
-            ino: facts.ino,
-            size_bytes: facts.size_bytes,
-            modified: facts.modified,
-            changed: facts.changed,
-            hash: None,
-        };
+        let mut image = Self::seen(&facts);
         if facts.kind == EntryKind::Directory {
             image.size_bytes = u64::from(!is_empty(file)?);
             return Ok(image);
@@ -73,21 +80,45 @@ impl Image {
         Ok(image)
     }
 
-    /// What a file with these bytes will be, before it has an inode.
-    pub(crate) fn planned(bytes: &[u8], digest: Digest) -> Self {
-        let size_bytes = bytes.len() as u64;
-        Self { size_bytes, hash: Some(digest), ..Self::planned_directory() }
-            .of_kind(EntryKind::File)
+    /// What something is by its looks alone, unread.
+    pub(crate) const fn seen(facts: &Facts) -> Self {
+        Self {
+            kind: facts.kind,
+            ino: facts.ino,
+            size_bytes: facts.size_bytes,
+            mode: facts.mode,
+            user: facts.user,
+            group: facts.group,
+            modified: facts.modified,
+            changed: facts.changed,
+            hash: None,
+        }
+    }
+
+    /// The same plan, now that the thing is made.
+    pub(crate) fn made(self, facts: &Facts) -> Self {
+        Self { size_bytes: self.size_bytes, hash: self.hash, ..Self::seen(facts) }
+    }
+
+    /// What a file with this content will be, before it has an inode.
+    pub(crate) const fn planned(size_bytes: u64, digest: Digest) -> Self {
+        let kind = EntryKind::File;
+        Self { kind, size_bytes, hash: Some(digest), ..Self::planned_directory() }
     }
 
     /// What a new directory will be.
-    pub(crate) fn planned_directory() -> Self {
-        let kind = EntryKind::Directory;
-        Self { kind, ino: 0, size_bytes: 0, modified: (0, 0), changed: (0, 0), hash: None }
-    }
-
-    fn of_kind(self, kind: EntryKind) -> Self {
-        Self { kind, ..self }
+    pub(crate) const fn planned_directory() -> Self {
+        Self {
+            kind: EntryKind::Directory,
+            ino: 0,
+            size_bytes: 0,
+            mode: 0,
+            user: 0,
+            group: 0,
+            modified: (0, 0),
+            changed: (0, 0),
+            hash: None,
+        }
     }
 
     /// Whether `other` is this very object in this very state.
@@ -97,8 +128,14 @@ impl Image {
         self.kind == other.kind
             && self.ino == other.ino
             && self.size_bytes == other.size_bytes
+            && self.belongs_as(other)
             && (directory || self.modified == other.modified)
             && hashes_agree
+    }
+
+    /// Whether both have the same mode, owner and group.
+    pub(crate) fn belongs_as(&self, other: &Self) -> bool {
+        (self.mode, self.user, self.group) == (other.mode, other.user, other.group)
     }
 
     /// The same, of something that is moved without being looked into: a directory has to be the
@@ -128,6 +165,9 @@ impl Image {
     fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.ino.to_le_bytes());
         out.extend_from_slice(&self.size_bytes.to_le_bytes());
+        for number in [self.mode, self.user, self.group] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
         out.extend_from_slice(&self.modified.0.to_le_bytes());
         out.extend_from_slice(&self.modified.1.to_le_bytes());
         out.extend_from_slice(self.hash.unwrap_or(Digest::ZERO).as_bytes());

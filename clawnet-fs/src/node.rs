@@ -20,7 +20,7 @@ use crate::{
     pin::Pin,
     recovery::{self, Recovered},
     refusal::FsError,
-    step::Step,
+    source::Planned,
     store::Store,
 };
 
@@ -60,7 +60,15 @@ impl Node {
     /// # Errors
     /// When `state` is in use, lies within a folder or around one, or cannot be written.
     pub fn open(folders: Folders, state: Dir, durability: Durability) -> Result<Self, OpenError> {
-        let mut folders = folders;
+        Self::open_with(folders, state, durability, Hook::default())
+    }
+
+    pub(crate) fn open_with(
+        mut folders: Folders,
+        state: Dir,
+        durability: Durability,
+        hook: Hook,
+    ) -> Result<Self, OpenError> {
         let (store, file) = Store::open(state)?;
         for root in folders.roots_mut() {
             if store.overlaps(root.facts(), root.handle())? {
@@ -75,7 +83,6 @@ impl Node {
             broken_at: reading.broken_at,
             ..Recovered::default()
         };
-        let hook = Hook::default();
         let engine = Engine { folders: &folders, store: &store, durability, hook: &hook };
         recovery::recover(engine, &mut journal, &mut recovered)?;
         let folders = RwLock::new(Arc::new(folders));
@@ -128,17 +135,17 @@ impl Node {
     /// Makes a change under the journal's lock: the node's own changes never race each other.
     ///
     /// `plan` looks at what is there and says what to do about it.
-    pub(crate) fn change(
+    pub(crate) fn change<P: Into<Planned>>(
         &self,
         change: &Changing<'_>,
-        plan: impl FnOnce(&Journal, &Folders) -> Result<Vec<Step>, FsError>,
+        plan: impl FnOnce(&Journal, &Folders) -> Result<P, FsError>,
     ) -> Result<Done, FsError> {
         self.is_sound()?;
         let mut journal = self.journal()?;
         journal.is_open()?;
         self.hook.at(Point::Begun);
         let folders = self.folders();
-        let steps = plan(&journal, &folders)?;
+        let Planned { steps, sources } = plan(&journal, &folders)?.into();
         if steps.is_empty() {
             return Ok(Done { raced: false });
         }
@@ -150,6 +157,7 @@ impl Node {
             reverses: change.reverses.clone(),
             steps,
             content: change.content,
+            sources,
             strict: change.strict,
             confirm: change.confirm,
         };

@@ -9,6 +9,7 @@ use crate::{
     path::FsPath,
     pin::Pin,
     refusal::FsError,
+    source::{Planned, Source, Sources},
     step::{Slot, Step, Trade},
 };
 
@@ -48,6 +49,57 @@ impl<'n> Plan<'n> {
         Ok(())
     }
 
+    /// The steps, and the source of what the last of them brings.
+    pub(crate) fn bringing(self, source: Source) -> Planned {
+        let mut sources = Sources::default();
+        sources.set(self.steps.len().saturating_sub(1), source);
+        Planned { steps: self.steps, sources }
+    }
+
+    /// Brings something to a path: where nothing is, or in place of a file.
+    pub(crate) fn bring(
+        &mut self,
+        path: &FsPath,
+        target: Option<Image>,
+        after: Image,
+    ) -> Result<(), FsError> {
+        let trade = match target {
+            None => Trade::Place { after },
+            Some(before) if is_file(&before) && is_file(&after) => {
+                Trade::Exchange { before, after }
+            }
+            Some(before) if before.kind == after.kind => return Err(FsError::Exists),
+            Some(_) => return Err(FsError::WrongKind),
+        };
+        self.trade(path, trade);
+        Ok(())
+    }
+
+    /// Moves something to a path: where nothing is by one rename, else by way of the store, so that
+    /// what is replaced lands where nobody can save over it.
+    pub(crate) fn shift(
+        &mut self,
+        (from, path): (&FsPath, &FsPath),
+        moved: Image,
+        target: Option<Image>,
+    ) -> Result<(), FsError> {
+        let Some(before) = target else {
+            let trade = Trade::Shift { from: from.clone(), after: moved, before: None };
+            self.trade(path, trade);
+            return Ok(());
+        };
+        match (is_file(&before), is_file(&moved)) {
+            (true, true) => {}
+            (false, false) => return Err(FsError::Exists),
+            _ => return Err(FsError::WrongKind),
+        }
+        self.trade(from, Trade::Take { before: moved.clone() });
+        let slot = self.steps.last().map(|step| step.slot.clone()).ok_or(FsError::Moved)?;
+        let trade = Trade::Exchange { before, after: moved };
+        self.steps.push(Step { path: path.clone(), slot, fresh: false, trade });
+        Ok(())
+    }
+
     pub(crate) fn trade(&mut self, path: &FsPath, trade: Trade) {
         let slot = Slot::of(self.by.owner, self.by.intent, self.steps.len());
         self.steps.push(Step { path: path.clone(), slot, fresh: true, trade });
@@ -71,6 +123,10 @@ pub(crate) fn is_version(
         }
         _ => Ok(()),
     }
+}
+
+fn is_file(image: &Image) -> bool {
+    image.kind == EntryKind::File
 }
 
 /// Refuses directories to make that do not lead to `path` without a gap, topmost first.

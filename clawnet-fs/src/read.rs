@@ -21,6 +21,8 @@ use crate::{
     refusal::FsError,
 };
 
+pub(crate) use crate::refusal::within;
+
 /// Reads a file.
 ///
 /// Without a limit it reads to the end, and **refuses** if that is more than
@@ -198,11 +200,6 @@ fn fill(file: &File, offset: u64, bytes: &mut Vec<u8>, room: u64) -> Result<(), 
             return Ok(());
         }
     }
-}
-
-/// Refuses what is over a limit: nothing is clamped.
-pub(crate) fn within(what: &'static str, size: u64, max: u64) -> Result<(), FsError> {
-    if size > max { Err(FsError::LimitExceeded { what, max }) } else { Ok(()) }
 }
 
 /// RFC 4648, with padding.

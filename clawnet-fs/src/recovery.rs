@@ -19,6 +19,7 @@ use crate::{
     image::{self, Image},
     journal::{Change, Event, Journal},
     path::FsPath,
+    pause::Point,
     pin::Pins,
     refusal::FsError,
     step::{Step, Trade},
@@ -70,6 +71,7 @@ pub(crate) fn recover(
                 let pins: Vec<Pins<'_>> =
                     steps.iter().filter_map(|step| engine.pin(step).ok()).collect();
                 engine.flush(&pins)?;
+                engine.hook.at(Point::Flushed);
                 match &event {
                     Event::Commit { .. } => report.committed.push(intent),
                     Event::Abort { .. } => report.aborted.push(intent),
@@ -78,6 +80,7 @@ pub(crate) fn recover(
                     }
                 }
                 journal.append(event)?;
+                engine.hook.at(Point::Committed);
             }
             None => report.waiting.push(intent),
         }
@@ -93,6 +96,8 @@ fn close(engine: Engine<'_>, change: Change) -> Option<Event> {
         return None;
     }
     let found: Vec<Found> = steps.iter().map(|step| look(engine, step)).collect();
+    let found = in_order(&steps, found);
+    engine.hook.at(Point::Confirmed);
     if found.contains(&Found::Unclear) {
         let why = "what is there after a crash is not what the node left".into();
         return Some(Event::Conflict { by, why });
@@ -111,21 +116,45 @@ fn close(engine: Engine<'_>, change: Change) -> Option<Event> {
             Found::NotMade | Found::Unclear => true,
         };
         whole &= !step.fresh || clear(engine, step);
+        engine.hook.at(Point::Verified);
     }
     let why = "interrupted".into();
     Some(if whole { Event::Abort { by, why } } else { Event::Conflict { by, why } })
+}
+
+/// What is found of each, given that they were made in order: where two use one slot, in turn,
+/// the slot shows what the last of them did.
+fn in_order(steps: &[Step], mut found: Vec<Found>) -> Vec<Found> {
+    for (nth, step) in steps.iter().enumerate() {
+        let same = |(at, other): &(usize, &Step)| *at < nth && other.slot == step.slot;
+        let Some((earlier, _)) = steps.iter().enumerate().find(same) else { continue };
+        match (found.get(earlier), found.get(nth)) {
+            (Some(Found::NotMade), Some(Found::Unclear)) => {
+                found.iter_mut().skip(nth).take(1).for_each(|found| *found = Found::NotMade);
+            }
+            (_, Some(Found::Made { .. })) => {
+                let made = Found::Made { displaced: None, raced: false };
+                found.iter_mut().skip(earlier).take(1).for_each(|found| *found = made.clone());
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// Fills in what a step left and displaced. True if that was not what it expected.
 fn finish(engine: Engine<'_>, step: &mut Step, found: Found) -> bool {
     let is_shift = step.from().is_some();
     if let (false, Ok(Some(left))) = (is_shift, at_path(engine, step)) {
-        let same = step.trade.after().is_some_and(|after| after.hash == left.hash);
-        if left.kind == EntryKind::Directory {
-            // It was made empty, whatever the steps after it put there.
-            step.trade.set_after(Image { size_bytes: 0, ..left });
-        } else if same {
-            step.trade.set_after(left);
+        match step.trade.after().cloned() {
+            // It was made so, whatever the steps after it put there.
+            Some(Image { kind: EntryKind::Directory, size_bytes, hash, .. }) => {
+                step.trade.set_after(Image { size_bytes, hash, ..left });
+            }
+            // What was planned has no inode yet; what was put back has.
+            Some(Image { ino: 0, hash, .. }) if hash == left.hash => step.trade.set_after(left),
+            Some(Image { ino, .. }) if ino == left.ino => step.trade.set_after(left),
+            _ => {}
         }
     }
     let Found::Made { displaced, raced } = found else { return false };
@@ -147,8 +176,7 @@ fn take_back(engine: Engine<'_>, step: &Step) -> bool {
 
 /// Removes what was made for a step that was not.
 fn clear(engine: Engine<'_>, step: &Step) -> bool {
-    matches!(step.trade, Trade::Take { .. } | Trade::Shift { .. })
-        || engine.store.discard(&step.slot).is_ok()
+    matches!(step.trade, Trade::Take { .. } | Trade::Shift { .. }) || engine.discard(step).is_ok()
 }
 
 /// What became of one step. Only looks.

@@ -216,6 +216,11 @@ impl From<FsError> for Fault {
     }
 }
 
+/// Refuses what is over a limit: nothing is clamped.
+pub(crate) fn within(what: &'static str, size: u64, max: u64) -> Result<(), FsError> {
+    if size > max { Err(FsError::LimitExceeded { what, max }) } else { Ok(()) }
+}
+
 fn shown(digest: Option<Digest>) -> String {
     digest.map_or_else(|| "nothing, or what has no digest".into(), |digest| digest.to_string())
 }

@@ -129,6 +129,38 @@ impl Store {
         Ok(unlinkat(&self.slots, slot.as_str(), flags)?)
     }
 
+    /// Removes a directory this node itself filled in `slot`: files with one name, and directories
+    /// that are empty by then. The first thing that is neither stays, and all above it.
+    pub(crate) fn discard_tree(&self, slot: &Slot) -> Result<(), FsError> {
+        let mut directories = vec![slot.as_str().to_owned()];
+        let mut next = 0;
+        while let Some(at) = directories.get(next).cloned() {
+            next += 1;
+            let directory = match handle::directory(self.slots.as_fd(), &at) {
+                Err(FsError::NotFound) if next == 1 => return Ok(()),
+                other => other?,
+            };
+            for entry in rustix::fs::Dir::read_from(&directory)? {
+                let entry = entry?;
+                let name = entry.file_name().to_str().map_err(|_| FsError::NotRegular)?;
+                if matches!(name, "." | "..") {
+                    continue;
+                }
+                let facts = Facts::of_entry(directory.as_fd(), name)?;
+                if facts.kind == EntryKind::Directory {
+                    directories.push(format!("{at}/{name}"));
+                } else {
+                    facts.gate()?;
+                    unlinkat(&directory, name, AtFlags::empty())?;
+                }
+            }
+        }
+        for at in directories.iter().rev() {
+            unlinkat(&self.slots, at.as_str(), AtFlags::REMOVEDIR)?;
+        }
+        Ok(())
+    }
+
     /// Flushes the names in the store.
     pub(crate) fn flush(&self) -> Result<(), FsError> {
         Ok(rustix::fs::fsync(&self.slots)?)

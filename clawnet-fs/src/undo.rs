@@ -182,7 +182,10 @@ fn plan(
     let done = reversible(journal, change.caller.identity(), reversed)?;
     let mut plan = Plan::new(folders, change.key());
     let mut images = Vec::new();
+    let mut slots = Vec::new();
     for mut step in backwards(&done) {
+        let comes_by_this = slots.contains(&step.slot);
+        slots.push(step.slot.clone());
         let found = node.image(&step.path)?;
         if !is_left(step.trade.before(), found.as_ref()) {
             let expected = step.trade.before().and_then(|left| left.hash);
@@ -200,7 +203,7 @@ fn plan(
                 step.trade.set_after(image);
             }
             images.push(moved);
-        } else if let Some(kept) = step.trade.after() {
+        } else if let (false, Some(kept)) = (comes_by_this, step.trade.after()) {
             match Image::at(node.store().handle(), step.slot.as_str())? {
                 Some(image) if kept.seals(&image) => {}
                 _ => return Err(FsError::Tampered),

@@ -178,8 +178,9 @@ impl<'de> Deserialize<'de> for Expected {
 }
 
 impl Endpoint<Write> for Node {
-    fn admit(&self, operation: &Write, _: &Caller) -> Result<Admission, Denial> {
+    fn admit(&self, operation: &Write, caller: &Caller) -> Result<Admission, Denial> {
         check(operation)?;
+        self.may_write(caller, &operation.path)?;
         for path in &operation.create_dirs {
             self.folders().locate_for_change(path)?;
         }
@@ -201,6 +202,7 @@ impl Endpoint<Write> for Node {
         };
         let mut created = false;
         let done = self.change(&change, |_, folders| {
+            self.may_write(task.caller(), &operation.path)?;
             let steps = plan(folders, &change, operation, task.version())?;
             created = steps.iter().any(|step| step.path == operation.path && is_place(step));
             Ok(steps)
@@ -231,20 +233,14 @@ fn plan(
     if let Some(expected) = operation.if_match {
         matches(folders, &operation.path, expected, before.as_ref())?;
     }
-    let after = Image::planned(operation.content.as_slice(), operation.content.digest());
-    plan.trade(
-        &operation.path,
-        match before {
-            Some(before) if before.kind == EntryKind::Directory => return Err(FsError::WrongKind),
-            Some(before) => Trade::Exchange { before, after },
-            None => Trade::Place { after },
-        },
-    );
+    let size_bytes = operation.content.bytes.len() as u64;
+    let after = Image::planned(size_bytes, operation.content.digest());
+    plan.bring(&operation.path, before, after)?;
     Ok(plan.into_steps())
 }
 
 /// Whether what is there is what the agent thinks is there.
-fn matches(
+pub(crate) fn matches(
     folders: &Folders,
     path: &FsPath,
     expected: Expected,

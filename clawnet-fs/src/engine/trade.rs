@@ -1,13 +1,17 @@
 //! One trade between a path and a slot, or two paths: the rename, the look at what came out, and the way back.
+use std::os::fd::AsFd;
+
+use clawnet_core::Digest;
 use rustix::fs::{RenameFlags, renameat_with};
 
 use super::Engine;
 use crate::{
-    handle::EntryKind,
+    handle::{self, EntryKind},
     image::Image,
     pin::{Ends, Pin},
     refusal::FsError,
-    step::{Step, Trade},
+    step::{Slot, Step, Trade},
+    tree,
 };
 
 /// What trading back came to.
@@ -65,10 +69,14 @@ impl Engine<'_> {
             }
         } else if let Some(before) = step.trade.before() {
             let displaced = Image::at(self.store.handle(), step.slot.as_str())?;
-            let displaced = displaced.ok_or(FsError::Tampered)?;
+            let mut displaced = displaced.ok_or(FsError::Tampered)?;
+            if before.hash.is_some() && displaced.kind == EntryKind::Directory {
+                displaced.hash = Some(self.all_in(&step.slot));
+            }
             raced = !before.is(&displaced);
             let is_file = (before.kind, displaced.kind) == (EntryKind::File, EntryKind::File);
-            if raced && (strict || !is_file) {
+            // A mode that somebody just changed is not one to put back.
+            if raced && (strict || !is_file || !before.belongs_as(&displaced)) {
                 return Err(FsError::Conflict { expected: before.hash, found: displaced.hash });
             }
             step.trade.set_before(displaced);
@@ -76,6 +84,13 @@ impl Engine<'_> {
         ends.at.is_there()?;
         ends.from.map_or(Ok(()), Pin::is_there)?;
         Ok(raced)
+    }
+
+    /// The digest of all that a directory in the store holds.
+    fn all_in(self, slot: &Slot) -> Digest {
+        let directory = handle::directory(self.store.handle(), slot.as_str());
+        let digest = directory.and_then(|directory| tree::digest_of(directory.as_fd()));
+        digest.unwrap_or(Digest::ZERO)
     }
 
     /// Trades back after something unexpected came out.
@@ -119,7 +134,7 @@ impl Engine<'_> {
     }
 
     fn slot_ino(self, step: &Step) -> Option<u64> {
-        let look = crate::handle::Facts::of_entry(self.store.handle(), step.slot.as_str());
+        let look = handle::Facts::of_entry(self.store.handle(), step.slot.as_str());
         look.ok().map(|facts| facts.ino)
     }
 }

@@ -36,6 +36,60 @@ fn deep(world: &World) -> String {
     world.code(&write.creating_dirs_below(&path("/work")).unwrap())
 }
 
+fn shift(world: &World) -> String {
+    world.code(&Move::new(path("/work/old"), path("/work/moved")))
+}
+
+fn shift_deep(world: &World) -> String {
+    let shift = Move::new(path("/work/old"), path("/work/a/b/moved"));
+    world.code(&shift.creating_dirs_below(&path("/work")).unwrap())
+}
+
+fn shift_over(world: &World) -> String {
+    world.code(&Move::new(path("/work/old"), path("/work/dir/one")).overwriting())
+}
+
+fn shift_large_over(world: &World) -> String {
+    world.code(&Move::new(path("/work/large"), path("/work/old")).overwriting())
+}
+
+fn shift_tree(world: &World) -> String {
+    world.code(&Move::new(path("/work/dir"), path("/work/a")).recursive())
+}
+
+fn rename(world: &World) -> String {
+    world.code(&Rename::new(path("/work/old"), "renamed").unwrap())
+}
+
+fn append(world: &World) -> String {
+    world.code(&Append::new(path("/work/old"), " more"))
+}
+
+fn append_fresh(world: &World) -> String {
+    world.code(&Append::new(path("/work/fresh"), "more"))
+}
+
+fn append_large(world: &World) -> String {
+    world.code(&Append::new(path("/work/large"), "more"))
+}
+
+fn copy(world: &World) -> String {
+    world.code(&Copy::new(path("/work/old"), path("/work/copy")))
+}
+
+fn copy_over(world: &World) -> String {
+    world.code(&Copy::new(path("/work/large"), path("/work/old")).overwriting())
+}
+
+fn copy_tree(world: &World) -> String {
+    let copy = Copy::new(path("/work/dir"), path("/work/a/copy")).recursive();
+    world.code(&copy.creating_dirs_below(&path("/work")).unwrap())
+}
+
+fn delete_tree(world: &World) -> String {
+    world.code(&Delete::new(path("/work/dir")).recursive())
+}
+
 fn undo_first(world: &World) -> String {
     let identity = world.agent.caller().identity();
     let intent = (0..100).find(|intent| world.node().undo_of(identity, *intent).is_ok());
@@ -46,28 +100,47 @@ fn undo_first(world: &World) -> String {
 fn prepared(first: Option<Act>) -> World {
     let world = World::new();
     world.work.write("old", "one").unwrap();
+    world.work.write("large", "large".repeat(250_000)).unwrap();
+    world.work.create_dir_all("dir/sub/empty").unwrap();
+    world.work.write("dir/one", "first").unwrap();
+    world.work.write("dir/sub/two", "second").unwrap();
     if let Some(first) = first {
         assert_eq!(first(&world), "ok");
     }
     world
 }
 
-const CHANGES: &[(&str, Option<Act>, Act)] = &[
-    ("overwrite", None, over),
-    ("create", None, fresh),
-    ("overwrite with more than is hashed", None, large),
-    ("create with more than is hashed", None, large_fresh),
-    ("delete", None, delete),
-    ("mkdir", None, mkdir),
-    ("create below new directories", None, deep),
-    ("undo an overwrite", Some(over), undo_first),
-    ("undo a creation", Some(fresh), undo_first),
-    ("undo a large overwrite", Some(large), undo_first),
-    ("undo a large creation", Some(large_fresh), undo_first),
-    ("undo a deletion", Some(delete), undo_first),
-    ("undo directories", Some(mkdir), undo_first),
-    ("undo a creation with directories", Some(deep), undo_first),
+/// Each change, and the same as what is undone.
+const CHANGES: &[(&str, Act)] = &[
+    ("overwrite", over),
+    ("create", fresh),
+    ("overwrite with more than is hashed", large),
+    ("create with more than is hashed", large_fresh),
+    ("delete", delete),
+    ("mkdir", mkdir),
+    ("create below new directories", deep),
+    ("move", shift),
+    ("move below new directories", shift_deep),
+    ("move over a file", shift_over),
+    ("move more than is hashed over a file", shift_large_over),
+    ("move a directory", shift_tree),
+    ("rename", rename),
+    ("append", append),
+    ("append to nothing", append_fresh),
+    ("append to more than is hashed", append_large),
+    ("copy", copy),
+    ("copy over a file", copy_over),
+    ("copy a directory", copy_tree),
+    ("delete a directory", delete_tree),
 ];
+
+/// Each change, what happened before it, and what it is.
+fn changes() -> impl Iterator<Item = (String, Option<Act>, Act)> {
+    let undone = CHANGES.iter().map(|(name, act)| (format!("undo {name}"), Some(*act), UNDO));
+    CHANGES.iter().map(|(name, act)| ((*name).into(), None, *act)).chain(undone)
+}
+
+const UNDO: Act = undo_first;
 
 /// Makes the process die when a change reaches its `nth` point.
 fn die_at(world: &World, nth: usize, before: impl Fn() + Send + 'static) {
@@ -83,14 +156,14 @@ fn die_at(world: &World, nth: usize, before: impl Fn() + Send + 'static) {
 
 #[test]
 fn a_crash_anywhere_leaves_all_or_nothing() {
-    for (name, first, act) in CHANGES {
-        let before = prepared(*first);
+    for (name, first, act) in changes() {
+        let before = prepared(first);
         let (old, old_slots) = (contents(&before), before.slots().len());
         assert_eq!(act(&before), "ok");
         let (new, new_slots) = (contents(&before), before.slots().len());
         let mut crashes = 0;
         for nth in 0.. {
-            let mut world = prepared(*first);
+            let mut world = prepared(first);
             die_at(&world, nth, || {});
             if act(&world) == "ok" {
                 break;
@@ -139,9 +212,9 @@ fn contents(world: &World) -> Vec<(String, Option<Vec<u8>>)> {
 
 #[test]
 fn what_a_person_saves_around_a_crash_is_never_lost() {
-    for (name, first, act) in CHANGES {
+    for (name, first, act) in changes() {
         for nth in 0..30 {
-            let mut world = prepared(*first);
+            let mut world = prepared(first);
             let work = world.folder("work");
             die_at(&world, nth, move || {
                 work.write("saved", "mine").unwrap();
@@ -216,4 +289,46 @@ fn a_damaged_journal_reads_and_changes_nothing() {
     assert_eq!(recovered.committed.len(), 1, "the commit was torn, the change is found done");
     undo_last(&world);
     assert_eq!(world.work.read("old").unwrap(), b"one");
+}
+
+/// Dies again at every point of the recovery, as often as it takes.
+#[test]
+fn a_crash_in_recovery_is_recovered_from_in_the_same_way() {
+    let mut deaths = 0;
+    for (name, first, act) in changes() {
+        let fresh = prepared(first);
+        let old = contents(&fresh);
+        assert_eq!(act(&fresh), "ok");
+        let new = contents(&fresh);
+        for (nth, inner) in (0..40).flat_map(|nth| (0..3).map(move |inner| (nth, inner))) {
+            let mut world = prepared(first);
+            die_at(&world, nth, || {});
+            if act(&world) == "ok" {
+                break;
+            }
+            world.node = None;
+            let folders = Folders::new().read_write("/work", world.folder("work")).unwrap();
+            let hook = pause::Hook::default();
+            let mut left = inner;
+            hook.set(move |_| {
+                if left == 0 {
+                    std::panic::resume_unwind(Box::new("crash"));
+                }
+                left -= 1;
+            });
+            let state = world.folder("state");
+            let opening = || Node::open_with(folders, state, Durability::ProcessSafe, hook);
+            let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(opening)).is_err();
+            deaths += u32::from(died);
+            let recovered = world.reopen(Durability::ProcessSafe);
+            assert!(recovered.conflicts.is_empty(), "{name} {nth} {inner}: {recovered:?}");
+            let now = contents(&world);
+            assert!(now == old || now == new, "{name} {nth} {inner}: {now:?}");
+            if now == old {
+                assert_eq!(act(&world), "ok", "{name} {nth} {inner}");
+            }
+            assert_eq!(contents(&world), new);
+        }
+    }
+    assert!(deaths > 500, "{deaths}");
 }

@@ -158,7 +158,7 @@ fn writes_expect_what_they_say() {
     world.work.create_dir("dir").unwrap();
     world.work.write("dir/file", "").unwrap();
     assert_eq!(world.code(&Write::new(path("/work/dir"), "x")), "failed wrong_kind");
-    assert_eq!(world.code(&Delete::new(path("/work/dir"))), "failed not_empty");
+    assert_eq!(world.code(&Delete::new(path("/work/dir"))), "denied not_recursive");
     assert_eq!(world.code(&Mkdir::new(path("/work/file"))), "failed wrong_kind");
     let again = world.submit(&Mkdir::new(path("/work/dir"))).unwrap();
     assert!(!again.created);

@@ -1,0 +1,98 @@
+//! What is to come to a path, made in its slot: with its content, and with what it is besides.
+use std::{fs::File, io::Write, os::fd::AsFd};
+
+use rustix::fs::Mode;
+
+use super::Engine;
+use crate::{
+    attributes::{self, DIRECTORY_MODE, FILE_MODE, PRIVATE_MODE},
+    handle::{EntryKind, Facts},
+    image::Image,
+    journal::Durability,
+    pin::Pin,
+    pour,
+    refusal::FsError,
+    source::Source,
+    step::{Step, Trade},
+};
+
+impl Engine<'_> {
+    /// Makes what is to come to the path. If that fails the slot is empty again.
+    pub(super) fn fill(
+        self,
+        pin: &Pin<'_>,
+        step: &mut Step,
+        content: (&Source, &[u8]),
+    ) -> Result<(), FsError> {
+        let (after, replaces) = match &step.trade {
+            Trade::Exchange { after, .. } => (after.clone(), true),
+            Trade::Place { after } => (after.clone(), false),
+            Trade::Take { .. } | Trade::Shift { .. } => return Ok(()),
+        };
+        let wanted = content.0.mode();
+        let made = match (after.kind, replaces) {
+            (EntryKind::Directory, _) => {
+                let mode = wanted.map_or(DIRECTORY_MODE, |mode| Mode::from(mode) | Mode::RWXU);
+                self.store.create_directory(&step.slot, mode)?
+            }
+            (_, true) => self.store.create(&step.slot, PRIVATE_MODE)?,
+            (_, false) => {
+                let mode = wanted.map_or(FILE_MODE, |mode| Mode::from(mode) | Mode::RUSR);
+                self.store.create(&step.slot, mode)?
+            }
+        };
+        match self.furnish(pin, &made, (content, &after), replaces) {
+            Ok(facts) => step.trade.set_after(after.made(&facts)),
+            Err(error) => {
+                self.discard(step)?;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn furnish(
+        self,
+        pin: &Pin<'_>,
+        made: &File,
+        (content, after): ((&Source, &[u8]), &Image),
+        replaces: bool,
+    ) -> Result<Facts, FsError> {
+        let old = if replaces { Some(Image::open_unread(pin.handle(), pin.name())?) } else { None };
+        if after.kind == EntryKind::Directory {
+            // First, so that what is made in it gets from it what it is to get.
+            attributes::inherit((pin.directory(), pin.facts()), content.0.mode(), made)?;
+        }
+        match content {
+            (Source::Given, bytes) if after.kind == EntryKind::File => (&*made).write_all(bytes)?,
+            (Source::Given, _) => {}
+            (Source::Longer, bytes) => {
+                let old = old.as_ref().map(|(file, facts)| (file, facts.size_bytes));
+                pour::lengthen(old, bytes, (made, after))?;
+            }
+            (Source::Copied { from, image }, _) => pour::copy(self.folders, from, image, made)?,
+            (Source::Tree(tree), _) => {
+                tree.build(self.folders, made, self.durability == Durability::PowerSafe)?;
+            }
+        }
+        if let Some((old, facts)) = &old {
+            attributes::take_over(old, facts, made)?;
+        } else if after.kind == EntryKind::File {
+            attributes::inherit((pin.directory(), pin.facts()), content.0.mode(), made)?;
+        }
+        if self.durability == Durability::PowerSafe {
+            made.sync_all()?;
+        }
+        Facts::of(made.as_fd())
+    }
+
+    /// Empties the slot of a step whose change does not come to be.
+    pub(crate) fn discard(self, step: &Step) -> Result<(), FsError> {
+        match step.trade.after() {
+            Some(after) if after.kind == EntryKind::Directory && after.size_bytes > 0 => {
+                self.store.discard_tree(&step.slot)
+            }
+            _ => self.store.discard(&step.slot),
+        }
+    }
+}
