@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod fill;
+mod resume;
 mod trade;
 
 use trade::GivenBack;

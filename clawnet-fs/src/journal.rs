@@ -294,6 +294,7 @@ impl Journal {
 }
 
 /// What the journal keeps of a record's text.
+#[derive(Debug, Clone, Copy)]
 struct Place {
     chain: Digest,
     bytes: u32,

@@ -66,6 +66,21 @@ impl FsPath {
         Ok(found)
     }
 
+    /// What is left of it below `base`: nothing if it is `base` itself, none if it is elsewhere.
+    pub(crate) fn rest_below(&self, base: &Self) -> Option<&str> {
+        let rest = self.as_str().strip_prefix(base.as_str())?;
+        if rest.is_empty() || base.as_str().ends_with('/') {
+            Some(rest)
+        } else {
+            rest.strip_prefix('/')
+        }
+    }
+
+    /// Whether it is `base` or lies beneath it.
+    pub(crate) fn is_beneath(&self, base: &Self) -> bool {
+        self.rest_below(base).is_some()
+    }
+
     /// Its components, split and checked by layer 2 itself: this shares no code with the kernel's
     /// parser, so that one mistake cannot open both layers.
     pub(crate) fn parts(&self) -> Result<Vec<&str>, FsError> {

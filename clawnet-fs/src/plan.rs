@@ -104,11 +104,6 @@ impl<'n> Plan<'n> {
         let slot = Slot::of(self.by.owner, self.by.intent, self.steps.len());
         self.steps.push(Step { path: path.clone(), slot, fresh: true, trade });
     }
-
-    /// Adds a step that goes back over an earlier one.
-    pub(crate) fn step(&mut self, step: Step) {
-        self.steps.push(step);
-    }
 }
 
 /// Refuses if what is there is not what layer 2 said was there when it was asked.

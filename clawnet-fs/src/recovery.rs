@@ -25,6 +25,8 @@ use crate::{
     step::{Step, Trade},
 };
 
+mod resume;
+
 /// What opening a node found and did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -90,11 +92,14 @@ pub(crate) fn recover(
 
 /// How one open change ends, or none if its folder is not here.
 fn close(engine: Engine<'_>, change: Change) -> Option<Event> {
-    let Change { by, mut steps, .. } = change;
     let declared = |path: &FsPath| engine.folders.locate_for_change(path).is_ok();
-    if !steps.iter().flat_map(Step::paths).all(declared) {
+    if !change.steps.iter().flat_map(Step::paths).all(declared) {
         return None;
     }
+    if !change.reverses.is_empty() {
+        return Some(resume::close(engine, change));
+    }
+    let Change { by, mut steps, .. } = change;
     let found: Vec<Found> = steps.iter().map(|step| look(engine, step)).collect();
     let found = in_order(&steps, found);
     engine.hook.at(Point::Confirmed);

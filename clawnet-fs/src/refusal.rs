@@ -96,6 +96,15 @@ pub enum FsError {
     /// What the operation kept is kept no longer: the owner's limits on space and age say so.
     #[error("what was kept for undo has expired")]
     Expired,
+    /// It touches something that is not beneath the rollback's path.
+    #[error("the operation reaches beyond the path of the rollback")]
+    Outside,
+    /// Layer 1 would not let its paths be listed by now.
+    #[error("the operation touched what may not be listed")]
+    NotListed,
+    /// Some of a rollback's reversals do not fit, so nothing was taken back.
+    #[error("nothing was taken back: {}", listed(.0))]
+    RollbackRefused(Vec<(u64, FsError)>),
     /// What was kept is no longer what was put away.
     #[error("what was kept for undo is not what was put away")]
     Tampered,
@@ -153,6 +162,9 @@ impl FsError {
             Self::NotReversible => "not_reversible",
             Self::AlreadyUndone => "already_undone",
             Self::Expired => "expired",
+            Self::Outside => "outside",
+            Self::NotListed => "not_listed",
+            Self::RollbackRefused(_) => "rollback_refused",
             Self::Tampered => "tampered",
             Self::NoSpace => "no_space",
             Self::JournalFull { .. } => "journal_full",
@@ -224,3 +236,16 @@ pub(crate) fn within(what: &'static str, size: u64, max: u64) -> Result<(), FsEr
 fn shown(digest: Option<Digest>) -> String {
     digest.map_or_else(|| "nothing, or what has no digest".into(), |digest| digest.to_string())
 }
+
+/// The first of them: a sentence is bounded.
+fn listed(refused: &[(u64, FsError)]) -> String {
+    let shown = refused.iter().take(LISTED_MAX);
+    let mut text: Vec<String> =
+        shown.map(|(intent, error)| format!("intent {intent}: {error}")).collect();
+    if refused.len() > LISTED_MAX {
+        text.push(format!("and {} more", refused.len() - LISTED_MAX));
+    }
+    text.join("; ")
+}
+
+const LISTED_MAX: usize = 8;

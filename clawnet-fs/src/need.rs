@@ -1,0 +1,109 @@
+//! What going back over a change does, as the operation says it and layer 1 judges it.
+use clawnet_core::{Action, Demands};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    handle::EntryKind,
+    image::Image,
+    path::FsPath,
+    refusal::FsError,
+    step::{Step, Trade},
+};
+
+/// What taking a change back does. At least one thing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Need>", into = "Vec<Need>")]
+pub struct Needs {
+    first: Need,
+    others: Vec<Need>,
+}
+
+/// One thing taking a change back does.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Need {
+    /// What is done.
+    pub action: Action,
+    /// To what.
+    pub path: FsPath,
+    /// And to everything beneath it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tree: bool,
+}
+
+impl Needs {
+    /// What these steps do, in the order they are made.
+    pub(crate) fn of(steps: impl Iterator<Item = Step>) -> Result<Self, FsError> {
+        let mut needs: Vec<Need> = Vec::new();
+        for need in steps.flat_map(|step| of_step(&step)) {
+            if !needs.contains(&need) {
+                needs.push(need);
+            }
+        }
+        needs.try_into().map_err(|_| FsError::NotReversible)
+    }
+
+    /// Each of them, in the order they are done.
+    pub fn iter(&self) -> impl Iterator<Item = &Need> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    pub(crate) fn demands(&self) -> Demands<'_> {
+        let first = if self.first.tree {
+            Demands::tree(self.first.action, self.first.path.resource())
+        } else {
+            Demands::one(self.first.action, self.first.path.resource())
+        };
+        self.others.iter().fold(first, |all, need| need.add_to(all))
+    }
+}
+
+impl Need {
+    pub(crate) fn add_to<'n>(&'n self, all: Demands<'n>) -> Demands<'n> {
+        let (action, resource) = (self.action, self.path.resource());
+        if self.tree { all.and_tree(action, resource) } else { all.and(action, resource) }
+    }
+}
+
+impl TryFrom<Vec<Need>> for Needs {
+    type Error = FsError;
+
+    fn try_from(needs: Vec<Need>) -> Result<Self, FsError> {
+        let mut needs = needs.into_iter();
+        let first = needs.next().ok_or(FsError::InvalidRequest("going back needs something"))?;
+        Ok(Self { first, others: needs.collect() })
+    }
+}
+
+impl From<Needs> for Vec<Need> {
+    fn from(needs: Needs) -> Self {
+        std::iter::once(needs.first).chain(needs.others).collect()
+    }
+}
+
+fn of_step(step: &Step) -> Vec<Need> {
+    let need = |action, path: &FsPath, tree| Need { action, path: path.clone(), tree };
+    let path = &step.path;
+    match &step.trade {
+        Trade::Exchange { before, after } => {
+            vec![need(Action::Write, path, holds(before) || holds(after))]
+        }
+        Trade::Place { after } => vec![need(Action::Write, path, holds(after))],
+        Trade::Take { before } => vec![need(Action::Delete, path, holds(before))],
+        Trade::Shift { from, after, before: None } => {
+            let tree = holds(after);
+            vec![need(Action::Delete, from, tree), need(Action::Write, path, tree)]
+        }
+        Trade::Shift { from, after, before: Some(before) } => {
+            let tree = holds(after) || holds(before);
+            let of = |path| [need(Action::Delete, path, tree), need(Action::Write, path, tree)];
+            [of(from), of(path)].concat()
+        }
+    }
+}
+
+/// A directory with something in it.
+const fn holds(image: &Image) -> bool {
+    matches!(image.kind, EntryKind::Directory) && image.size_bytes > 0
+}
