@@ -17,12 +17,14 @@ mod crash;
 mod look;
 mod plans;
 mod race;
+mod rollback;
 mod undoing;
 
 /// One owner with one agent that layer 1 lets do anything to any path, and a node over one folder,
 /// `/work`. What is refused here is refused by layer 2.
 struct World {
     base: TempDir,
+    clock: ManualClock,
     kernel: Kernel,
     owner: Owner,
     agent: Agent,
@@ -47,12 +49,12 @@ impl World {
         top.write("outside/file", "outside").unwrap();
         let key = SoftwareKey::from_secret(&[7; 32]);
         let clock = ManualClock::at(Timestamp::from_millis(1_000));
-        let opening = Kernel::governing(key.public_key()).open(MemoryStore::new(), clock);
+        let opening = Kernel::governing(key.public_key()).open(MemoryStore::new(), clock.clone());
         let kernel = block_on(opening).unwrap();
         let owner = block_on(kernel.owner(key)).unwrap();
         let agent = agent(&owner, "work");
         let work = top.open_dir("work").unwrap();
-        let mut world = Self { base, kernel, owner, agent, node: None, work };
+        let mut world = Self { base, clock, kernel, owner, agent, node: None, work };
         world.reopen(durability);
         world
     }
