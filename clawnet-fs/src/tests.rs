@@ -16,8 +16,10 @@ mod confinement;
 mod crash;
 mod look;
 mod plans;
+mod past;
 mod race;
 mod rollback;
+mod rolling;
 mod undoing;
 
 /// One owner with one agent that layer 1 lets do anything to any path, and a node over one folder,
@@ -71,6 +73,26 @@ impl World {
         let recovered = node.recovered().clone();
         self.node = Some(self.kernel.mount("files", node));
         recovered
+    }
+
+    /// The same, and the process dies when recovery has made or taken back `steps` more steps.
+    /// None if it does not come so far.
+    fn reopen_dying_after(&mut self, steps: usize) -> Option<Recovered> {
+        self.node = None;
+        let folders = Folders::new().read_write("/work", self.folder("work")).unwrap();
+        let (hook, state) = (crate::pause::Hook::default(), self.folder("state"));
+        let mut left = steps;
+        hook.set(move |_| {
+            left = left.checked_sub(1).unwrap_or_else(|| {
+                std::panic::resume_unwind(Box::new("crash"));
+            });
+        });
+        let durability = Durability::ProcessSafe;
+        let opening = || Node::open_with(folders, state, durability, hook);
+        let node = std::panic::catch_unwind(std::panic::AssertUnwindSafe(opening)).ok()?.unwrap();
+        let recovered = node.recovered().clone();
+        self.node = Some(self.kernel.mount("files", node));
+        Some(recovered)
     }
 
     fn mount(&self) -> &Mount<Node> {
