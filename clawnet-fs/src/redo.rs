@@ -33,7 +33,7 @@ impl Redo {
     }
 
     const fn reversal(&self) -> Reversal<'_> {
-        Reversal { intent: self.intent, needs: &self.needs, again: true }
+        Reversal { intent: self.intent, needs: &self.needs, only: &[], again: true }
     }
 }
 

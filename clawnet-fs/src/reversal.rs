@@ -18,6 +18,8 @@ use crate::{
 pub(crate) struct Reversal<'o> {
     pub(crate) intent: u64,
     pub(crate) needs: &'o Needs,
+    /// Of a change that took back several: only these. All, if there are none.
+    pub(crate) only: &'o [u64],
     /// Whether it has to be one that took back others.
     pub(crate) again: bool,
 }
@@ -29,10 +31,23 @@ impl Reversal<'_> {
         if self.again && change.reverses.is_empty() {
             return Err(FsError::InvalidRequest("only what took something back can be redone"));
         }
+        let change = self.part(change)?;
         if needs_of(&change)? != *self.needs {
             return Err(FsError::InvalidRequest("the undo does not say what it needs"));
         }
         Ok(change)
+    }
+
+    fn part(self, change: Change) -> Result<Change, FsError> {
+        if self.only.is_empty() {
+            return Ok(change);
+        }
+        let roots = change.roots();
+        let named = self.only.is_sorted_by(|a, b| a < b);
+        if !named || !self.only.iter().all(|root| roots.contains(root)) {
+            return Err(FsError::InvalidRequest("a part of a change is not one"));
+        }
+        Ok(change.only(self.only))
     }
 }
 
@@ -115,7 +130,8 @@ pub(crate) fn reversible(
 ) -> Result<Change, FsError> {
     let (by, row) = journal.history().of_identity(identity, intent).ok_or(FsError::NotFound)?;
     match row.state {
-        State::Done => journal.change(by),
+        State::Done if row.reverses.is_empty() => journal.change(by),
+        State::Done => Ok(journal.change(by)?.only(&row.roots)),
         State::Undone => Err(FsError::AlreadyUndone),
         State::Expired => Err(FsError::Expired),
         State::Open | State::Aborted | State::Conflict => Err(FsError::NotReversible),

@@ -67,17 +67,26 @@ pub struct Back {
     pub intent: u64,
     /// What going back over it does.
     pub needs: Needs,
+    /// If it took back several changes itself: only these of them, in order. All, if none is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<u64>,
 }
 
 impl Back {
     /// Takes back what was done at `intent`. The needs are those that a dry run tells.
     #[must_use]
     pub fn new(intent: u64, needs: Needs) -> Self {
-        Self { intent, needs }
+        Self { intent, needs, only: Vec::new() }
     }
 
-    const fn reversal(&self) -> Reversal<'_> {
-        Reversal { intent: self.intent, needs: &self.needs, again: false }
+    /// Of a change that took back several, only these, in order.
+    #[must_use]
+    pub fn only(self, only: Vec<u64>) -> Self {
+        Self { only, ..self }
+    }
+
+    fn reversal(&self) -> Reversal<'_> {
+        Reversal { intent: self.intent, needs: &self.needs, only: &self.only, again: false }
     }
 }
 
@@ -172,6 +181,9 @@ pub struct Item {
     pub kind: String,
     /// What going back over it does. Nothing if layer 1 would not let the paths be listed.
     pub needs: Option<Needs>,
+    /// If it took back several changes itself and only some of that is to go: these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<u64>,
     /// Why it cannot be taken back, if it cannot.
     pub refused: Option<Refused>,
 }
@@ -233,7 +245,8 @@ impl Endpoint<Rollback> for Node {
                 if let Err(error) = fit(folders, &mut sight, &operation.below, &done) {
                     refused.push((back.intent, error));
                 }
-                items.push(item(&done, Some(back.needs.clone()), None));
+                let chosen = Chosen { change: done, only: back.only.clone() };
+                items.push(item(chosen, Some(back.needs.clone()), None));
             }
             if !refused.is_empty() {
                 return Err(FsError::RollbackRefused(refused));
@@ -256,21 +269,19 @@ impl Node {
             operation.by.choose(&journal, caller, &operation.below)?
         } else {
             let told = operation.undoes.iter();
-            let told = told.map(|back| chosen(&journal, operation, caller, back).map(Chosen::Back));
-            told.collect::<Result<_, _>>()?
+            let told = told.map(|back| {
+                let change = chosen(&journal, operation, caller, back)?;
+                Ok(Chosen { change, only: back.only.clone() })
+            });
+            told.collect::<Result<_, FsError>>()?
         };
         let mut sight = self.sight(&folders);
         let mut items = Vec::new();
         let mut undoes = Vec::new();
         for chosen in found {
-            let (change, refusal) = match chosen {
-                Chosen::Back(change) => {
-                    let fits = fit(&folders, &mut sight, &operation.below, &change);
-                    (change, fits.err())
-                }
-                Chosen::Mixed(change) => (change, Some(FsError::NotReversible)),
-            };
-            let needs = needs_of(&change);
+            let change = &chosen.change;
+            let refusal = fit(&folders, &mut sight, &operation.below, change).err();
+            let needs = needs_of(change);
             let shown = needs.as_ref().is_ok_and(|needs| {
                 needs.iter().all(|need| {
                     folders.locate(&need.path).is_ok()
@@ -281,9 +292,10 @@ impl Node {
             let needs = needs.ok().filter(|_| shown);
             let refusal = if needs.is_some() { refusal } else { Some(FsError::NotListed) };
             if let (Some(needs), None) = (&needs, &refusal) {
-                undoes.push(Back::new(change.by.intent, needs.clone()));
+                let back = Back::new(change.by.intent, needs.clone());
+                undoes.push(back.only(chosen.only.clone()));
             }
-            items.push(item(&change, needs, refusal.as_ref()));
+            items.push(item(chosen, needs, refusal.as_ref()));
         }
         let whole = !items.is_empty() && undoes.len() == items.len();
         let run = operation.clone().run(undoes);
@@ -331,12 +343,14 @@ fn touches(change: &Change, below: &FsPath) -> bool {
     change.steps.iter().flat_map(Step::paths).any(|path| path.is_beneath(below))
 }
 
-fn item(change: &Change, needs: Option<Needs>, refusal: Option<&FsError>) -> Item {
+fn item(chosen: Chosen, needs: Option<Needs>, refusal: Option<&FsError>) -> Item {
+    let Chosen { change, only } = chosen;
     Item {
         at: change.at,
         intent: change.by.intent,
         kind: change.kind.to_string(),
         needs,
+        only,
         refused: refusal.map(Refused::from),
     }
 }

@@ -118,6 +118,11 @@ impl Slot {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The intent it was made for.
+    pub(crate) fn intent(&self) -> Option<u64> {
+        self.0.split('.').nth(1)?.parse().ok()
+    }
 }
 
 impl<'de> Deserialize<'de> for Slot {

@@ -18,6 +18,7 @@ mod look;
 mod plans;
 mod past;
 mod race;
+mod returning;
 mod rollback;
 mod rolling;
 mod undoing;

@@ -39,7 +39,7 @@ impl Undo {
     }
 
     const fn reversal(&self) -> Reversal<'_> {
-        Reversal { intent: self.intent, needs: &self.needs, again: false }
+        Reversal { intent: self.intent, needs: &self.needs, only: &[], again: false }
     }
 }
 

@@ -33,6 +33,9 @@ pub(crate) struct Row {
     pub(crate) recovered: bool,
     /// The intents it undoes, in the order they are undone.
     pub(crate) reverses: Box<[u64]>,
+    /// Of a change that takes back others: the changes whose steps it was the last to make, forth
+    /// or back. Another may take back only some of them.
+    pub(crate) roots: Box<[u64]>,
     /// The record that has the steps: of a change that is done, as they were found and left.
     pub(super) mark: Mark,
     who: u32,
@@ -58,8 +61,22 @@ pub(crate) struct Change {
     pub(crate) state: State,
     /// The intents it undoes, in the order they are undone.
     pub(crate) reverses: Vec<u64>,
-    /// As they were found and left, once it is done.
+    /// As they were found and left, once it is done. Of a change that takes back others, and that
+    /// was taken back in part: all of them.
     pub(crate) steps: Vec<Step>,
+}
+
+impl Change {
+    /// The changes whose steps it made, forth or back. Usually only itself.
+    pub(crate) fn roots(&self) -> Vec<u64> {
+        roots(&self.steps)
+    }
+
+    /// Only the steps of these.
+    pub(crate) fn only(mut self, roots: &[u64]) -> Self {
+        self.steps.retain(|step| step.slot.intent().is_some_and(|root| roots.contains(&root)));
+        self
+    }
 }
 
 /// What became of a change.
@@ -187,16 +204,26 @@ impl History {
             Event::Begin { .. } => {}
             Event::Intent(opened) => self.begin(opened, mark),
             Event::Commit { by, raced, recovered, .. } => {
-                let reverses = self.end(by, State::Done).map(|row| {
+                let reversed = self.end(by, State::Done).map(|row| {
                     (row.raced, row.recovered, row.mark) = (raced, recovered, mark);
-                    row.reverses.clone()
+                    (row.reverses.clone(), row.roots.clone())
                 });
-                for intent in reverses.unwrap_or_default() {
-                    self.end(Key { intent, owner: by.owner }, State::Undone);
+                let (reverses, roots) = reversed.unwrap_or_default();
+                for intent in reverses {
+                    self.take_back(Key { intent, owner: by.owner }, &roots);
                 }
             }
             Event::Abort { by, .. } => drop(self.end(by, State::Aborted)),
             Event::Conflict { by, .. } => drop(self.end(by, State::Conflict)),
+        }
+    }
+
+    /// Of a change, what has these roots is taken back.
+    fn take_back(&mut self, by: Key, roots: &[u64]) {
+        let Some(row) = self.rows.get_mut(&by) else { return };
+        row.roots = row.roots.iter().copied().filter(|root| !roots.contains(root)).collect();
+        if row.roots.is_empty() {
+            row.state = State::Undone;
         }
     }
 
@@ -217,6 +244,7 @@ impl History {
             state,
             raced: false,
             recovered: false,
+            roots: if reverses.is_empty() { Box::default() } else { roots(&steps).into() },
             reverses: reverses.clone().into(),
             mark,
             who: nth_who,
@@ -232,6 +260,14 @@ impl History {
         row.state = state;
         Some(row)
     }
+}
+
+/// The changes that first made these steps, each once, in order.
+pub(crate) fn roots(steps: &[Step]) -> Vec<u64> {
+    let mut roots: Vec<u64> = steps.iter().filter_map(|step| step.slot.intent()).collect();
+    roots.sort_unstable();
+    roots.dedup();
+    roots
 }
 
 /// What is said again and again, once.

@@ -1,12 +1,12 @@
 //! Which changes a rollback is about, and which of them are in force.
-use std::cell::Cell;
+use std::collections::BTreeSet;
 
 use clawnet_core::{AgentId, Caller, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Rollback, touches};
 use crate::{
-    journal::{Change, Journal, Key, State, Which},
+    journal::{Change, Journal, State, Which},
     path::FsPath,
     read::within,
     refusal::FsError,
@@ -25,13 +25,13 @@ pub enum Selection {
     Since(Timestamp),
 }
 
-/// A change that is in force only because of what is selected.
+/// A change to take back.
 #[derive(Debug)]
-pub(super) enum Chosen {
-    /// Taking it back undoes that.
-    Back(Change),
-    /// It took back some changes that are selected and some that are not.
-    Mixed(Change),
+pub(super) struct Chosen {
+    /// With the steps to take back.
+    pub(super) change: Change,
+    /// Which part of what it took back itself, if it is not all of it.
+    pub(super) only: Vec<u64>,
 }
 
 impl Selection {
@@ -58,11 +58,11 @@ impl Selection {
         }
     }
 
-    /// The changes to take back, newest first, so that nothing of what is selected is in force.
+    /// What to take back, newest first, so that nothing of what is selected is in force.
     ///
-    /// A change that took back another is itself one. Of such a chain only the last is in force;
-    /// and taking that back is right if an odd number of its links is selected. If the number is
-    /// even they cancel out.
+    /// The steps of a change are made, taken back, and made again, each time by another change. If
+    /// that happened an odd number of times by what is selected, the last of those has to go; if
+    /// even, they cancel out.
     pub(super) fn choose(
         &self,
         journal: &Journal,
@@ -70,79 +70,49 @@ impl Selection {
         below: &FsPath,
     ) -> Result<Vec<Chosen>, FsError> {
         let whose = (caller.owner(), caller.identity());
-        let links = Links { journal, selection: self, below, read: Cell::new(0) };
-        let mut chosen = Vec::new();
-        let mut scanned = 0;
-        for (by, row) in journal.history().newest(whose, self.which(), u64::MAX) {
+        let mut in_force = Vec::new();
+        let mut odd = BTreeSet::new();
+        let rows = journal.history().newest(whose, self.which(), u64::MAX);
+        for (scanned, (by, row)) in (1..).zip(rows) {
             if matches!(self, Self::Since(since) if row.at < *since) {
                 break;
             }
-            scanned += 1;
             within("the number of changes to look through", scanned, SCANNED_MAX)?;
-            if row.state != State::Done && row.state != State::Expired {
+            if !matches!(row.state, State::Done | State::Expired | State::Undone) {
                 continue;
             }
             let change = journal.change(by)?;
             if !touches(&change, below) {
                 continue;
             }
-            match links.count_odd(by, DEPTH_MAX)? {
-                Some(false) => continue,
-                Some(true) => chosen.push(Chosen::Back(change)),
-                None => chosen.push(Chosen::Mixed(change)),
+            for root in change.roots() {
+                if !odd.remove(&root) {
+                    odd.insert(root);
+                }
             }
-            within("a rollback", chosen.len() as u64, Rollback::REVERSALS_MAX.into())?;
+            if row.state != State::Undone {
+                let own =
+                    if row.reverses.is_empty() { vec![by.intent] } else { row.roots.to_vec() };
+                in_force.push((change, own));
+            }
         }
+        let chosen: Vec<Chosen> =
+            in_force.into_iter().filter_map(|(change, own)| choose(change, own, &odd)).collect();
+        within("a rollback", chosen.len() as u64, Rollback::REVERSALS_MAX.into())?;
         Ok(chosen)
     }
 }
 
+/// Of a change, what is to be taken back.
+fn choose(change: Change, own: Vec<u64>, odd: &BTreeSet<u64>) -> Option<Chosen> {
+    let only: Vec<u64> = own.iter().copied().filter(|root| odd.contains(root)).collect();
+    if only.is_empty() {
+        return None;
+    }
+    let all = only.len() == own.len();
+    Some(Chosen { change: change.only(&only), only: if all { Vec::new() } else { only } })
+}
+
 /// How many changes of a selection are looked at, whether or not they lie beneath its path.
 const SCANNED_MAX: u64 = 10_000;
-/// How many rollbacks of rollbacks are followed.
-const DEPTH_MAX: u32 = 16;
 const JOB_BYTES_MAX: u64 = 256;
-
-/// What took back what.
-struct Links<'a> {
-    journal: &'a Journal,
-    selection: &'a Selection,
-    below: &'a FsPath,
-    /// How many records were read.
-    read: Cell<u64>,
-}
-
-impl Links<'_> {
-    /// Whether an odd number of a chain's links is selected. None if it is a chain of several ends
-    /// that do not agree.
-    fn count_odd(&self, by: Key, depth: u32) -> Result<Option<bool>, FsError> {
-        let (mut at, mut odd) = (by, false);
-        loop {
-            odd ^= self.is_selected(at)?;
-            let Some(row) = self.journal.history().get(at) else { return Ok(None) };
-            let key = |intent: &u64| Key { intent: *intent, owner: by.owner };
-            match &*row.reverses {
-                [] => return Ok(Some(odd)),
-                [one] => at = key(one),
-                _ if depth == 0 => return Ok(None),
-                several => {
-                    let mut ends = several.iter().map(|one| self.count_odd(key(one), depth - 1));
-                    let first = ends.next().transpose()?.flatten();
-                    for end in ends {
-                        if end? != first {
-                            return Ok(None);
-                        }
-                    }
-                    return Ok(first.map(|first| odd ^ first));
-                }
-            }
-        }
-    }
-
-    fn is_selected(&self, by: Key) -> Result<bool, FsError> {
-        self.read.set(self.read.get() + 1);
-        within("the number of changes to look through", self.read.get(), SCANNED_MAX)?;
-        let change = self.journal.change(by)?;
-        Ok(self.selection.is_about(&change) && touches(&change, self.below))
-    }
-}

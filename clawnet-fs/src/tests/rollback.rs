@@ -228,16 +228,27 @@ fn an_undo_after_the_time_is_itself_taken_back() {
 }
 
 #[test]
-fn a_rollback_of_more_than_is_selected_is_not_guessed_at() {
+fn of_a_rollback_only_what_is_selected_is_taken_back() {
     let world = prepared();
-    world.write("/work/a", "a").unwrap();
+    let start = world.tree();
+    let a = world.write("/work/a", "a").unwrap().intent;
     world.clock.set(Timestamp::from_millis(5_000));
-    world.write("/work/b", "b").unwrap();
-    roll_back(&world, "/work").unwrap();
-    let by = Selection::Since(Timestamp::from_millis(5_000));
-    let looked = world.submit(&Rollback::look(path("/work"), by)).unwrap();
-    assert_eq!((looked.items.len(), looked.operation), (1, None));
-    assert_eq!(looked.items[0].refused.as_ref().unwrap().code, "not_reversible");
+    let with_a = world.tree();
+    let b = world.write("/work/b", "b").unwrap().intent;
+    let both = roll_back(&world, "/work").unwrap().intent.unwrap();
+    let since = || Selection::Since(Timestamp::from_millis(5_000));
+    let looked = world.submit(&Rollback::look(path("/work"), since())).unwrap();
+    let told: Vec<_> = looked.items.iter().map(|item| (item.intent, &item.only[..])).collect();
+    assert_eq!(told, [(both, &[a][..])], "what is older comes back, and what is not stays away");
+    let part = world.submit(&looked.operation.unwrap()).unwrap().intent.unwrap();
+    assert_eq!(world.tree(), with_a);
+    world.undo(part).unwrap();
+    assert_eq!(world.tree(), start);
+    let rest = world.undo(both).unwrap().intent;
+    assert_eq!(world.work.read("b").unwrap(), b"b", "the rest of it is its own");
+    world.undo(rest).unwrap();
+    assert_eq!(world.tree(), start);
+    assert_eq!(word(&world.undo(b)), "failed already_undone");
 }
 
 #[test]
