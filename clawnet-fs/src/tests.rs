@@ -81,7 +81,7 @@ impl World {
     fn reopen_dying_after(&mut self, steps: usize) -> Option<Recovered> {
         self.node = None;
         let folders = Folders::new().read_write("/work", self.folder("work")).unwrap();
-        let (hook, state) = (crate::pause::Hook::default(), self.folder("state"));
+        let (hook, state) = (pause::Hook::default(), self.folder("state"));
         let mut left = steps;
         hook.set(move |_| {
             left = left.checked_sub(1).unwrap_or_else(|| {
