@@ -85,7 +85,7 @@
 //!
 //! # Not yet, and not promised
 //!
-//! - Moving, copying, appending, renaming, searching; rollback of many changes; nodes on other
+//! - Moving, copying, appending, renaming; rollback of many changes; nodes on other
 //!   machines; pruning the store. Deleting a directory that holds something waits until an
 //!   operation can ask layer 1 about everything beneath a path.
 //! - A folder that is *replaced* under its path is not noticed: the handle stays with the folder
@@ -122,6 +122,7 @@ mod read;
 mod stat;
 mod walk;
 mod list;
+mod search;
 mod plan;
 mod need;
 mod reversal;
@@ -160,6 +161,7 @@ pub use redo::{Redo, Redone};
 pub use refusal::FsError;
 pub use rename::Rename;
 pub use rollback::{Back, Item, Refused, Rollback, RolledBack, Selection};
+pub use search::{Found, Search, Searched};
 pub use shift::{Move, Moved};
 pub use stat::{Stat, Status};
 pub use undo::{Undo, Undone};

@@ -21,6 +21,8 @@ mod race;
 mod returning;
 mod rollback;
 mod rolling;
+mod searching;
+mod seeing;
 mod undoing;
 
 /// One owner with one agent that layer 1 lets do anything to any path, and a node over one folder,
@@ -29,6 +31,7 @@ struct World {
     base: TempDir,
     clock: ManualClock,
     kernel: Kernel,
+    clock: ManualClock,
     owner: Owner,
     agent: Agent,
     node: Option<Mount<Node>>,
@@ -58,6 +61,7 @@ impl World {
         let agent = agent(&owner, "work");
         let work = top.open_dir("work").unwrap();
         let mut world = Self { base, clock, kernel, owner, agent, node: None, work };
+        let mut world = Self { base, kernel, clock, owner, agent, node: None, work };
         world.reopen(durability);
         world
     }
