@@ -97,6 +97,16 @@ pub(crate) static STATE: Domain =
 pub(crate) static TERM: Domain =
     Domain(LazyLock::new(|| hash_derive_key_context("clawnet 2026 index term v1")));
 
+/// What a kernel tells a node.
+pub(crate) static DIRECTIVE: Domain =
+    Domain(LazyLock::new(|| hash_derive_key_context("clawnet 2026 directive v1")));
+/// What a node says came of it.
+pub(crate) static RECEIPT: Domain =
+    Domain(LazyLock::new(|| hash_derive_key_context("clawnet 2026 receipt v1")));
+/// What a node answers with.
+pub(crate) static ANSWER: Domain =
+    Domain(LazyLock::new(|| hash_derive_key_context("clawnet 2026 answer v1")));
+
 impl Domain {
     /// Hashes fields of fixed size, which say how long the payload is, and the payload.
     pub(crate) fn digest_whole(&self, fields: &[u8; 64], payload: &[u8]) -> Digest {

@@ -10,13 +10,14 @@ use std::{
 };
 
 use crate::{
-    approval::Version,
+    approval::{ContentRef, OperationText, Version},
     bound::Caller,
     denial::{Denial, DenyCode, Layer, shorten},
     digest::Digest,
+    directive::{Addressee, Directive, Receipt, SignedDirective},
     id::OwnerId,
     ledger::{Entry, Ledger},
-    operation::{Action, Code, Demands, Operation},
+    operation::{Action, Code, Demands, Operation, digest_of},
     permit::{NotExtended, Permit},
     record::Recalled,
     resource::Resource,
@@ -98,6 +99,12 @@ impl Fault {
     /// A failure with a code of the endpoint's own, in `snake_case`, and a sentence.
     pub fn new(code: &'static str, what: impl Into<String>) -> Self {
         Self { code: Code::new(code).bounded(), what: shorten(what.into()) }
+    }
+
+    /// A failure as a node on another machine told it, in the node's own words.
+    #[must_use]
+    pub fn relayed(code: Code, what: impl Into<String>) -> Self {
+        Self { code: code.bounded(), what: shorten(what.into()) }
     }
 
     /// Why, for programs.
@@ -196,6 +203,7 @@ impl<E> fmt::Debug for Mount<E> {
 #[must_use]
 pub(crate) struct Admitted<'a, O> {
     permit: Permit<'a, O>,
+    mount: &'a str,
     version: Option<Version>,
     held: Option<Held>,
 }
@@ -204,12 +212,14 @@ impl<'a, O: Operation> Admitted<'a, O> {
     /// Asks layer 2. What panics there denies.
     pub(crate) fn ask<E: Endpoint<O>>(
         permit: Permit<'a, O>,
-        mount: &Mount<E>,
+        mount: &'a Mount<E>,
     ) -> Result<Self, Denial> {
         let (operation, caller) = (permit.request().operation, permit.bound().seat().caller());
         let answer = catch_unwind(AssertUnwindSafe(|| mount.endpoint.admit(operation, caller)));
         match answer {
-            Ok(Ok(Admission { version, held })) => Ok(Self { permit, version, held }),
+            Ok(Ok(Admission { version, held })) => {
+                Ok(Self { permit, mount: &mount.name, version, held })
+            }
             Ok(Err(denial)) => Err(denial.said_by_endpoint()),
             Err(_) => Err(Denial::of(Layer::Endpoint, DenyCode::EndpointFault)),
         }
@@ -319,6 +329,54 @@ impl<O: Operation> Authorized<'_, O> {
     /// since the intent and that it is not too late. For endpoints whose preparations take time.
     pub fn confirm(&self) -> Result<(), Fault> {
         self.admitted.may_begin(self.entry)
+    }
+
+    /// Tells a node on another machine to perform this, signed with the kernel's key: the one way
+    /// to make a directive. It confirms first, as [`confirm`](Self::confirm) does, and a directive
+    /// that was made is as good as sent: what came of it is what the node says.
+    ///
+    /// # Errors
+    /// When something was revoked or it is too late; without a key that the owner certified
+    /// (`no_kernel_key`): [`Kernel::sign_with`](crate::Kernel::sign_with).
+    pub fn direct(&self, to: &Addressee) -> Result<SignedDirective, Fault> {
+        self.confirm()?;
+        let (request, caller) = (self.admitted.permit.request(), self.caller());
+        let content = request.operation.content();
+        let content = content.map(|bytes| ContentRef {
+            digest: Digest::of_content(bytes),
+            size_bytes: bytes.len() as u64,
+        });
+        let named = (O::KIND, self.admitted.mount);
+        let digest = digest_of(named, &request.bytes, content.as_ref().map(|it| &it.digest));
+        let valid_for = to.valid_for.min(Directive::VALID_FOR_MAX);
+        let sign = |kernel, issued_at: Timestamp| Directive {
+            agent: caller.agent(),
+            content,
+            digest,
+            epoch: self.epoch(),
+            expires_at: issued_at.after(valid_for),
+            format: Receipt::FORMAT,
+            identity: caller.identity(),
+            intent: self.intent(),
+            issued_at,
+            job: caller.job().map(str::to_owned),
+            kernel,
+            kind: O::KIND.into(),
+            mount: self.admitted.mount.into(),
+            node: to.node,
+            number: to.number,
+            operation: OperationText::new(request.text()),
+            owner: caller.owner(),
+            session: to.session,
+        };
+        let signed = self.entry.vouch(|kernel, now| {
+            let directive = sign(kernel, now);
+            let statement = directive.statement();
+            (directive, statement)
+        });
+        let (directive, signature) =
+            signed.map_err(|error| Fault::new("no_kernel_key", error.to_string()))?;
+        Ok(SignedDirective::new(directive, signature))
     }
 
     /// The policy epoch it was judged in.

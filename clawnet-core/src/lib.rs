@@ -163,6 +163,7 @@ mod record;
 mod verify;
 mod policy;
 mod house;
+mod directive;
 mod ledger;
 mod transfer;
 mod bundle;
@@ -182,6 +183,10 @@ pub use bound::Caller;
 pub use bundle::{Bundle, BundleError, Granted, Grantor, NotABundle, Proven, Unproven, Who};
 pub use denial::{Denial, DenyCode, Difference, Layer, NearMiss};
 pub use digest::{Digest, NotHex};
+pub use directive::{
+    Addressee, Directive, DirectiveError, NodeHead, Receipt, Reported, SignedDirective,
+    SignedReceipt, VerifiedDirective,
+};
 pub use endpoint::{Admission, Authorized, Endpoint, Fault, Mount, Recall};
 pub use house::{HouseFault, HousePolicy, HouseQuestion, Restriction};
 pub use id::{AgentId, GrantId, IdentityId, NotAnId, OwnerId, TicketId};

@@ -359,14 +359,23 @@ impl<'o, O: Operation> Request<'o, O> {
     /// that travels with them.
     pub(crate) fn digest(&self, mount: &str) -> Digest {
         let content = self.operation.content().map(Digest::of_content);
-        let content = content.as_ref().map_or(&[][..], |digest| digest.as_bytes());
-        OPERATION.digest(&[O::KIND.as_bytes(), mount.as_bytes(), &self.bytes, content])
+        digest_of((O::KIND, mount), &self.bytes, content.as_ref())
     }
 
     /// The canonical bytes as text, which JSON always is.
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.bytes).unwrap_or_default()
     }
+}
+
+/// The digest of an operation of this kind at that mount.
+pub(crate) fn digest_of(
+    (kind, mount): (&str, &str),
+    bytes: &[u8],
+    content: Option<&Digest>,
+) -> Digest {
+    let content = content.map_or(&[][..], |digest| digest.as_bytes());
+    OPERATION.digest(&[kind.as_bytes(), mount.as_bytes(), bytes, content])
 }
 
 /// Why an operation cannot be judged: it has no canonical bytes, or too many.

@@ -109,9 +109,18 @@ impl Ledger {
         inner: &Inner,
         sign: impl FnOnce(&SoftwareKey) -> T,
     ) -> Result<T, CheckpointError> {
+        self.signed_by(inner.state.kernel_key, sign)
+    }
+
+    /// The same, where it is known which key the owner certified.
+    pub(super) fn signed_by<T>(
+        &self,
+        certified: Option<PublicKey>,
+        sign: impl FnOnce(&SoftwareKey) -> T,
+    ) -> Result<T, CheckpointError> {
         let signer = self.signer.lock().unwrap_or_else(PoisonError::into_inner);
         let key = signer.as_ref().ok_or(CheckpointError::NoKey)?;
-        if inner.state.kernel_key != Some(key.public_key()) {
+        if certified != Some(key.public_key()) {
             return Err(CheckpointError::NotCertified(key.public_key()));
         }
         Ok(sign(key))

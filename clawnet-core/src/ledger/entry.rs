@@ -5,12 +5,13 @@
 //! So no intent follows a revocation, uses what is spent, or stands outside a window.
 use std::{sync::Arc, time::Duration};
 
-use super::{AppendError, Inner, Ledger};
+use super::{AppendError, CheckpointError, Inner, Ledger};
 use crate::{
     approval::{ContentRef, OperationText, Question, Ticket, Version},
     denial::{Denial, DenyCode, Layer},
     digest::Digest,
     id::{AgentId, IdentityId, TicketId},
+    key::{PublicKey, Signature, Signer as _},
     operation::{Demands, Effect},
     policy::ActError,
     record::{Actor, Event, Intent, Outcome, OutcomeKind},
@@ -159,6 +160,20 @@ impl<'l> Entry<'l> {
         let inner = self.ledger.peek();
         let same = inner.state.epoch(identity) == epoch && inner.state.agents.contains_key(&agent);
         if same { Ok(()) } else { Err(Stale::Revoked) }
+    }
+
+    /// Has the kernel's key sign what `say` makes of that key and the present, if the owner
+    /// certified it: for what is told elsewhere on the strength of this entry.
+    pub(crate) fn vouch<T>(
+        &self,
+        say: impl FnOnce(PublicKey, Timestamp) -> (T, Vec<u8>),
+    ) -> Result<(T, Signature), CheckpointError> {
+        let certified = self.ledger.peek().state.kernel_key;
+        let now = self.ledger.now();
+        self.ledger.signed_by(certified, |key| {
+            let (said, statement) = say(key.public_key(), now);
+            (said, key.sign_now(&statement))
+        })
     }
 
     /// Records what came of it, durably if the intent was.
