@@ -14,10 +14,15 @@
 //! `CLAWNET_REQUIRE_ROOT` is 1; the same for `strace` and `CLAWNET_REQUIRE_STRACE`.
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "an attacker has ambient authority")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test looks at what it is about")]
 
 mod apart;
 mod yard;
 
 mod killed;
+mod limits;
+mod objects;
+mod plans;
 mod racing;
 mod saving;
+mod walls;

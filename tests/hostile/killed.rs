@@ -88,7 +88,8 @@ impl Place {
         fs::create_dir(place.0.path().join("work")).unwrap();
         fs::create_dir(place.0.path().join("state")).unwrap();
         fs::write(place.0.path().join("work/old"), "one").unwrap();
-        fs::write(place.0.path().join("work/other"), "other").unwrap();
+        fs::create_dir(place.0.path().join("work/dir")).unwrap();
+        fs::write(place.0.path().join("work/dir/inner"), "inner").unwrap();
         let told = place.run(&[], deed.before);
         assert_eq!(told.len(), deed.before.len() + 1, "{deed:?}: {told:?}");
         place

@@ -104,9 +104,9 @@ impl Counts {
         self.requests += 1;
         let done = result.ok();
         if done.is_some() {
-            self.done[which] += 1
+            self.done[which] += 1;
         } else {
-            self.refused += 1
+            self.refused += 1;
         }
         done
     }
@@ -129,7 +129,7 @@ fn round(yard: &Yard, way: &str, nth: u64, counts: &mut Counts) {
     }
     let list = List::of(path(&format!("/work/{way}"))).with_hidden();
     if let Some(listing) = counts.note(1, yard.submit(&list)) {
-        let secret = listing.entries.iter().find(|entry| entry.name == "only here");
+        let secret = listing.entries.iter().find(|entry| entry.name() == "only here");
         assert_eq!(secret, None, "a listing escaped");
     }
     if let Some(status) = counts.note(2, yard.submit(&Stat::of(at("gone")))) {

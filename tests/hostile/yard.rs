@@ -91,6 +91,11 @@ impl Yard {
         block_on(by.submit(self.mount(), it))
     }
 
+    /// Another endpoint under the same kernel.
+    pub(crate) fn mount_open<E>(&self, endpoint: E) -> Mount<E> {
+        self.kernel.mount("open", endpoint)
+    }
+
     /// The word a request is refused with, or `ok`.
     pub(crate) fn code<O: Operation>(&self, operation: &O) -> String
     where

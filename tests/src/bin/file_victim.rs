@@ -98,9 +98,9 @@ impl Desk<'_> {
             "mkdir" => self.ask(&Mkdir::new(at("a/b/c")?).with_parents_below(&base)?).await,
             "delete" => self.ask(&Delete::new(old)).await,
             "undo" => self.undo().await,
-            "read" => self.ask(&Read::of(old)).await,
-            "stat" => self.ask(&Stat::of(old)).await,
-            "list" => self.ask(&List::of("/work".parse()?)).await,
+            "read" => self.ask(&Read::of(at("dir/inner")?)).await,
+            "stat" => self.ask(&Stat::of(at("dir/inner")?)).await,
+            "list" => self.ask(&List::of(at("dir")?)).await,
             other => bail!("no deed is called `{other}`"),
         })
     }
