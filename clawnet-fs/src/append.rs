@@ -78,7 +78,7 @@ impl Endpoint<Append> for Node {
     fn admit(&self, operation: &Append, caller: &Caller) -> Result<Admission, Denial> {
         within("the content", operation.size_bytes(), Write::SIZE_BYTES_MAX)?;
         self.may_write(caller, &operation.path)?;
-        let image = self.image(&operation.path)?;
+        let image = self.image(caller, &operation.path)?;
         Ok(Admission::at(image::version(&[image.as_ref()])))
     }
 

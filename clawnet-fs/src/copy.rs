@@ -116,7 +116,7 @@ pub struct Copied {
 impl Endpoint<Copy> for Node {
     fn admit(&self, operation: &Copy, caller: &Caller) -> Result<Admission, Denial> {
         self.is_sound()?;
-        let source = source(&self.folders(), &operation.path)?;
+        let source = source(&self.folders(), caller, &operation.path)?;
         Ok(operation.course().admit(self, caller, source.as_ref())?)
     }
 
@@ -135,7 +135,7 @@ impl Endpoint<Copy> for Node {
         let mut copied = Copied { files: 1, intent: task.intent(), replaced: false, size_bytes: 0 };
         self.change(&change, |_, folders| {
             let mut plan = Plan::new(folders, change.key());
-            let from = source(folders, &operation.path)?;
+            let from = source(folders, task.caller(), &operation.path)?;
             let caller = (self, task.caller());
             let both = operation.course().both(caller, &mut plan, task.version(), from)?;
             copied.replaced = both.target.is_some();
@@ -176,8 +176,8 @@ fn bring(
 }
 
 /// What is to be copied. It does not change, so it may be in a folder that does not either.
-fn source(folders: &Folders, path: &FsPath) -> Result<Option<Image>, FsError> {
-    let place = folders.locate(path)?;
+fn source(folders: &Folders, caller: &Caller, path: &FsPath) -> Result<Option<Image>, FsError> {
+    let place = folders.locate_for(caller.identity(), path)?;
     match Image::at(place.root.handle(), &place.relative()) {
         Err(error) if error.is_absence() => Ok(None),
         other => other,

@@ -51,9 +51,9 @@ impl Course<'_> {
         node.may_write(caller, self.to)?;
         let folders = node.folders();
         for path in self.create_dirs {
-            folders.locate_for_change(path)?;
+            folders.locate_change_for(caller.identity(), path)?;
         }
-        let target = node.image(self.to)?;
+        let target = node.image(caller, self.to)?;
         if let Some(source) = source {
             self.is_said(source)?;
         }

@@ -78,8 +78,8 @@ pub struct Deleted {
 }
 
 impl Endpoint<Delete> for Node {
-    fn admit(&self, operation: &Delete, _: &Caller) -> Result<Admission, Denial> {
-        let image = self.image(&operation.path)?;
+    fn admit(&self, operation: &Delete, caller: &Caller) -> Result<Admission, Denial> {
+        let image = self.image(caller, &operation.path)?;
         if let Some(image) = &image {
             operation.may_go(&self.folders(), image)?;
         }

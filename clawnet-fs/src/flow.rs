@@ -12,8 +12,8 @@ impl Node {
 
     /// Notes that a run is about to be told content of `path`, from where on it may write it only
     /// where that may flow.
-    pub(crate) fn tell(&self, _: &Caller, path: &FsPath) -> Result<(), FsError> {
-        self.folders().locate(path).map(drop)
+    pub(crate) fn tell(&self, caller: &Caller, path: &FsPath) -> Result<(), FsError> {
+        self.folders().locate_for(caller.identity(), path).map(drop)
     }
 
     /// Whether all that a run was told may flow to `path`.

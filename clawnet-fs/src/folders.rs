@@ -4,16 +4,25 @@
 //! names a root. Matching here is layer 2's own, by whole components, and only picks the handle:
 //! what a path below the handle leads to, the operating system decides.
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fmt,
     os::fd::{AsFd, BorrowedFd},
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use cap_std::fs::Dir;
+use cap_std::{AmbientAuthority, fs::Dir};
+use clawnet_core::IdentityId;
 use rustix::fs::fstatfs;
 
 use crate::{
     handle::{self, Facts},
+    label::{Labels, is_label},
     name::{NameRule, Names},
+    origin::Origin,
     path::{self, FsPath},
     refusal::FsError,
 };
@@ -28,6 +37,41 @@ use crate::{
 pub struct Folders {
     roots: Vec<Root>,
     names: Names,
+    flows: BTreeMap<Box<str>, BTreeSet<Box<str>>>,
+    /// Why there is no list at all. Then nothing is served.
+    unavailable: Option<String>,
+    /// The file it was read from.
+    pub(crate) read_from: Option<Origin>,
+}
+
+/// How much is kept for undo of what changes in a folder. Nothing said is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Keep {
+    /// The most bytes. A change that would displace more is refused.
+    pub bytes: Option<u64>,
+    /// For how many days. What is older goes.
+    pub days: Option<u32>,
+}
+
+impl Keep {
+    /// All of it, for ever.
+    #[must_use]
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// At most so many bytes.
+    #[must_use]
+    pub fn bytes(self, bytes: u64) -> Self {
+        Self { bytes: Some(bytes), ..self }
+    }
+
+    /// For so many days.
+    #[must_use]
+    pub fn days(self, days: u32) -> Self {
+        Self { days: Some(days), ..self }
+    }
 }
 
 impl Folders {
@@ -42,7 +86,7 @@ impl Folders {
     /// When the name is not canonical or taken, or the folder is on something other than a local
     /// disk or memory, or the system lacks `openat2`: there is no weaker way in.
     pub fn read_write(self, name: &str, folder: Dir) -> Result<Self, FolderError> {
-        self.declare(name, folder, Access::ReadWrite)
+        self.declare(name, Arc::new(folder), Access::ReadWrite)
     }
 
     /// Declares a folder that agents may only look at.
@@ -50,7 +94,7 @@ impl Folders {
     /// # Errors
     /// As [`Folders::read_write`].
     pub fn read_only(self, name: &str, folder: Dir) -> Result<Self, FolderError> {
-        self.declare(name, folder, Access::ReadOnly)
+        self.declare(name, Arc::new(folder), Access::ReadOnly)
     }
 
     /// Protects more names, in every folder.
@@ -59,25 +103,120 @@ impl Folders {
         self
     }
 
-    fn declare(mut self, name: &str, folder: Dir, access: Access) -> Result<Self, FolderError> {
-        let text = format!("fs:{name}");
-        let parts = path::split(&text).map_err(|_| FolderError::Name)?;
-        let parts: Vec<String> = parts.into_iter().map(str::to_owned).collect();
-        if parts.is_empty() {
-            return Err(FolderError::WholeVolume);
+    /// Labels what the folder holds; without, its label is its name. Content goes from one label to
+    /// another only by [`Folders::flow`].
+    ///
+    /// # Errors
+    /// When no such folder is declared, or the label is not one line of text.
+    pub fn labelled(mut self, folder: &str, label: &str) -> Result<Self, FolderError> {
+        if !is_label(label) {
+            return Err(FolderError::Label);
         }
+        self.declared(folder)?.label = label.into();
+        Ok(self)
+    }
+
+    /// Lets content labelled `from` come to places labelled `to`. Not the other way, and not on
+    /// from there.
+    ///
+    /// # Errors
+    /// When one of them is not a label.
+    pub fn flow(mut self, from: &str, to: &str) -> Result<Self, FolderError> {
+        if !is_label(from) || !is_label(to) {
+            return Err(FolderError::Label);
+        }
+        self.flows.entry(from.into()).or_default().insert(to.into());
+        Ok(self)
+    }
+
+    /// Serves the folder to these identities only, whatever layer 1 says.
+    ///
+    /// # Errors
+    /// When no such folder is declared.
+    pub fn only(mut self, folder: &str, identities: &[IdentityId]) -> Result<Self, FolderError> {
+        self.declared(folder)?.identities = Some(identities.into());
+        Ok(self)
+    }
+
+    /// Limits what is kept for undo of changes in the folder.
+    ///
+    /// # Errors
+    /// When no such folder is declared.
+    pub fn keeping(mut self, folder: &str, keep: Keep) -> Result<Self, FolderError> {
+        self.declared(folder)?.keep = keep;
+        Ok(self)
+    }
+
+    /// Says where on this machine the folder is. From then on the node looks, before each change
+    /// and at most a second before anything else, whether the path still leads to that very
+    /// directory, and else refuses: the owner may be looking at another one.
+    ///
+    /// # Errors
+    /// When no such folder is declared, or the path leads elsewhere now.
+    pub fn standing_at(
+        mut self,
+        folder: &str,
+        path: impl Into<PathBuf>,
+        _: AmbientAuthority,
+    ) -> Result<Self, FolderError> {
+        self.stand_at(folder, path.into())?.is_there()?;
+        Ok(self)
+    }
+
+    /// The same without a look.
+    pub(crate) fn stand_at(&mut self, folder: &str, path: PathBuf) -> Result<&Root, FolderError> {
+        let root = self.declared(folder)?;
+        root.stands_at = Some(path);
+        Ok(root)
+    }
+
+    fn declared(&mut self, name: &str) -> Result<&mut Root, FolderError> {
+        let found = self.roots.iter_mut().find(|root| *root.name == *name);
+        found.ok_or(FolderError::NotDeclared)
+    }
+
+    pub(crate) fn declare(
+        mut self,
+        name: &str,
+        folder: Arc<Dir>,
+        access: Access,
+    ) -> Result<Self, FolderError> {
+        let parts = name_parts(name)?;
         if self.roots.iter().any(|root| root.parts == parts) {
             return Err(FolderError::Declared);
         }
         // The types of this number differ by platform; its bits are the same.
-        let file_system = i128::from(fstatfs(&folder).map_err(FsError::from)?.f_type) & 0xffff_ffff;
+        let file_system =
+            i128::from(fstatfs(&*folder).map_err(FsError::from)?.f_type) & 0xffff_ffff;
         if !LOCAL.contains(&file_system) {
             return Err(FolderError::FileSystem);
         }
         let facts = handle::look(folder.as_fd(), ".")?;
-        self.roots.push(Root { parts, folder, access, facts, trades: Err("the node is not open") });
+        self.roots.push(Root {
+            parts,
+            name: name.into(),
+            folder,
+            access,
+            facts,
+            label: name.into(),
+            identities: None,
+            keep: Keep::all(),
+            stands_at: None,
+            moved: AtomicBool::new(false),
+            trades: Err("the node is not open"),
+        });
         self.roots.sort_by_key(|root| std::cmp::Reverse(root.parts.len()));
         Ok(self)
+    }
+
+    /// A list that serves nothing, and why.
+    pub(crate) fn unavailable(why: String) -> Self {
+        Self { unavailable: Some(why), ..Self::default() }
+    }
+
+    /// Why there is no list, if there is none.
+    pub(crate) fn why_unavailable(&self) -> Option<&str> {
+        self.unavailable.as_deref()
     }
 
     /// The folders, longest name first.
@@ -85,10 +224,46 @@ impl Folders {
         self.roots.iter_mut()
     }
 
+    /// The folders, longest name first.
+    pub(crate) fn roots(&self) -> &[Root] {
+        &self.roots
+    }
+
+    /// Which label each folder has.
+    pub(crate) fn labels(&self) -> Labels {
+        self.roots.iter().map(|root| (root.name.clone(), root.label.clone())).collect()
+    }
+
+    /// Whether content of one label may come to places of another.
+    pub(crate) fn lets_flow(&self, from: &str, to: &str) -> Result<(), FsError> {
+        if from == to || self.flows.get(from).is_some_and(|all| all.contains(to)) {
+            return Ok(());
+        }
+        Err(FsError::FlowDenied { from: from.into(), to: to.into() })
+    }
+
+    /// Which folder serves `path` to an identity. One it is not served to is as one that is not
+    /// declared, and what lies beneath it is not another folder's.
+    pub(crate) fn locate_for<'n, 'p>(
+        &'n self,
+        identity: IdentityId,
+        path: &'p FsPath,
+    ) -> Result<Place<'n, 'p>, FsError> {
+        let place = self.locate(path)?;
+        place.root.serves(identity)?;
+        Ok(place)
+    }
+
     /// Which folder serves `path`, and what is left of it.
     pub(crate) fn locate<'n, 'p>(&'n self, path: &'p FsPath) -> Result<Place<'n, 'p>, FsError> {
+        if let Some(why) = &self.unavailable {
+            return Err(FsError::WhitelistUnavailable(why.clone()));
+        }
         let parts = path.parts()?;
         let root = self.serving(&parts).ok_or(FsError::NotWhitelisted)?;
+        if root.moved.load(Ordering::Acquire) {
+            return Err(FsError::Moved);
+        }
         let rest = parts.get(root.parts.len()..).unwrap_or_default().to_vec();
         rest.iter().try_for_each(|part| self.names.judge(part))?;
         Ok(Place { root, rest })
@@ -111,6 +286,16 @@ impl Folders {
         };
         let roots = self.roots.iter().filter(there);
         roots.filter_map(|root| root.parts.last().map(String::as_str)).collect()
+    }
+
+    /// The place of something that an identity is to change.
+    pub(crate) fn locate_change_for<'n, 'p>(
+        &'n self,
+        identity: IdentityId,
+        path: &'p FsPath,
+    ) -> Result<Place<'n, 'p>, FsError> {
+        self.locate_for(identity, path)?;
+        self.locate_for_change(path)
     }
 
     /// The place of something that is to change: not a declared folder, nor above one.
@@ -165,8 +350,18 @@ impl Folders {
 /// overlays of them. Network file systems and what is no disk (procfs, sysfs) are not among them.
 const LOCAL: &[i128] = &[0xEF53, 0x0102_1994, 0x5846_5342, 0x9123_683E, 0xF2F5_2010, 0x794C_7630];
 
+/// The components of a folder's name.
+pub(crate) fn name_parts(name: &str) -> Result<Vec<String>, FolderError> {
+    let text = format!("fs:{name}");
+    let parts = path::split(&text).map_err(|_| FolderError::Name)?;
+    if parts.is_empty() {
+        return Err(FolderError::WholeVolume);
+    }
+    Ok(parts.into_iter().map(str::to_owned).collect())
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Access {
+pub(crate) enum Access {
     ReadOnly,
     ReadWrite,
 }
@@ -174,9 +369,18 @@ enum Access {
 /// One declared folder. The handle is private for good: no `Deref`, no `AsFd`.
 pub(crate) struct Root {
     parts: Vec<String>,
-    folder: Dir,
+    name: Arc<str>,
+    folder: Arc<Dir>,
     access: Access,
     facts: Facts,
+    label: Arc<str>,
+    /// To whom it is served. To everybody, if nothing is said.
+    identities: Option<Box<[IdentityId]>>,
+    keep: Keep,
+    /// Where the owner sees it.
+    stands_at: Option<PathBuf>,
+    /// When it was last looked at, something else stood there.
+    moved: AtomicBool,
     /// Whether things here can trade places with the node's store.
     trades: Result<(), &'static str>,
 }
@@ -190,13 +394,62 @@ impl Root {
         &self.facts
     }
 
+    pub(crate) fn trades(&self) -> Result<(), &'static str> {
+        self.trades
+    }
+
     pub(crate) fn set_trades(&mut self, trades: Result<(), &'static str>) {
         self.trades = trades;
     }
 
-    /// Refuses a folder that was removed since it was declared.
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub(crate) fn label(&self) -> &Arc<str> {
+        &self.label
+    }
+
+    pub(crate) fn keep(&self) -> Keep {
+        self.keep
+    }
+
+    /// The same folder as `other`, under the same name and at the same place.
+    pub(crate) fn is_declared_as(&self, name: &str, stands_at: &std::path::Path) -> bool {
+        *self.name == *name && self.stands_at.as_deref() == Some(stands_at)
+    }
+
+    /// Its handle, for the next list to serve it by.
+    pub(crate) fn folder(&self) -> Arc<Dir> {
+        self.folder.clone()
+    }
+
+    /// Refuses an identity it is not served to, as if it were not declared.
+    pub(crate) fn serves(&self, identity: IdentityId) -> Result<(), FsError> {
+        match &self.identities {
+            Some(identities) if !identities.contains(&identity) => Err(FsError::NotWhitelisted),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Refuses a folder that was removed since it was declared, or is not any more where the owner
+    /// sees it: a link or another directory stands there.
     pub(crate) fn is_there(&self) -> Result<(), FsError> {
-        if Facts::of(self.handle())?.links == 0 { Err(FsError::Moved) } else { Ok(()) }
+        if Facts::of(self.handle())?.links == 0 {
+            return Err(FsError::Moved);
+        }
+        let Some(path) = &self.stands_at else { return Ok(()) };
+        match Facts::of_path(path) {
+            Ok(facts) if facts.is_same_object(&self.facts) => Ok(()),
+            _ => Err(FsError::Moved),
+        }
+    }
+
+    /// Looks where it is, for all who are served until the next look. True if it moved.
+    pub(crate) fn look(&self) -> bool {
+        let moved = self.stands_at.is_some() && self.is_there().is_err();
+        self.moved.store(moved, Ordering::Release);
+        moved
     }
 }
 
@@ -240,6 +493,12 @@ pub enum FolderError {
     /// The name is taken.
     #[error("a folder of this name is declared already")]
     Declared,
+    /// Something is said about a folder that is not declared.
+    #[error("no folder of this name is declared")]
+    NotDeclared,
+    /// It is empty, too long, or holds what nobody can see.
+    #[error("a label is one line of visible text of at most 128 bytes")]
+    Label,
     /// It is on a network, in the kernel's own trees, or on something unknown.
     #[error("unsupported: the folder is not on a file system this node knows")]
     FileSystem,

@@ -6,10 +6,12 @@
 use std::{
     fs::File,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::Path,
 };
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags, fstat, openat2, statx,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags, fstat, openat, openat2,
+    statx,
 };
 use serde::{Deserialize, Serialize};
 
@@ -153,6 +155,12 @@ impl Facts {
         Self::from_statx(&statx(at, name, flags, Self::mask())?)
     }
 
+    /// About what stands at a path of the machine. A link at its end is a link.
+    pub(crate) fn of_path(path: &Path) -> Result<Self, FsError> {
+        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+        Self::from_statx(&statx(CWD, path, flags, Self::mask())?)
+    }
+
     fn mask() -> StatxFlags {
         StatxFlags::BASIC_STATS | StatxFlags::BTIME | StatxFlags::MNT_ID
     }
@@ -189,6 +197,28 @@ impl Facts {
         (self.ino, self.device, self.mount) == (other.ino, other.device, other.mount)
     }
 }
+
+/// Whether `from` or a directory above it is the object `sought`.
+pub(crate) fn is_within(from: BorrowedFd<'_>, sought: &Facts) -> Result<bool, FsError> {
+    let mut at =
+        openat(from, ".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut facts = Facts::of(at.as_fd())?;
+    for _ in 0..DEPTH_MAX {
+        if (facts.ino, facts.device) == (sought.ino, sought.device) {
+            return Ok(true);
+        }
+        at = openat(&at, "..", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let above = Facts::of(at.as_fd())?;
+        if above.is_same_object(&facts) {
+            return Ok(false);
+        }
+        facts = above;
+    }
+    Ok(true)
+}
+
+/// How far up a directory may be from the top. Beyond that it counts as inside.
+const DEPTH_MAX: u32 = 4096;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! What `admit` looked at, held on to until it is acted on: nothing gets between the two.
 use std::sync::Arc;
 
-use clawnet_core::{Admission, Authorized, Denial, Operation};
+use clawnet_core::{Admission, Authorized, Caller, Denial, Operation};
 
 use crate::{
     folders::{Folders, Place},
@@ -26,10 +26,15 @@ pub(crate) type Open<T> = fn(&Place<'_, '_>) -> Result<T, FsError>;
 
 impl<T: Send + Sync + 'static> Held<T> {
     /// Looks at a path. That nothing is there is no refusal: the outcome says so.
-    pub(crate) fn of(node: &Node, path: &FsPath, open: Open<T>) -> Result<Self, FsError> {
+    pub(crate) fn of(
+        node: &Node,
+        (caller, path): (&Caller, &FsPath),
+        open: Open<T>,
+    ) -> Result<Self, FsError> {
         node.is_sound()?;
         let folders = node.folders();
-        let found = match folders.locate(path).and_then(|place| open(&place)) {
+        let place = folders.locate_for(caller.identity(), path);
+        let found = match place.and_then(|place| open(&place)) {
             Ok(found) => Some(found),
             Err(error) if error.is_absence() => None,
             Err(error) => return Err(error),
@@ -48,7 +53,7 @@ impl<T: Send + Sync + 'static> Held<T> {
         let held = match task.held::<Self>() {
             Some(held) if Arc::ptr_eq(&held.folders, &node.folders()) => held,
             Some(_) | None => {
-                anew = Self::of(node, path, open)?;
+                anew = Self::of(node, (task.caller(), path), open)?;
                 &anew
             }
         };
@@ -56,8 +61,12 @@ impl<T: Send + Sync + 'static> Held<T> {
     }
 
     /// For `admit`: the yes, with the look in its hand.
-    pub(crate) fn admit(node: &Node, path: &FsPath, open: Open<T>) -> Result<Admission, Denial> {
-        let held = Self::of(node, path, open)?;
+    pub(crate) fn admit(
+        node: &Node,
+        of: (&Caller, &FsPath),
+        open: Open<T>,
+    ) -> Result<Admission, Denial> {
+        let held = Self::of(node, of, open)?;
         Ok(Admission::unversioned().holding(held))
     }
 }

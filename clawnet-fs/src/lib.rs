@@ -88,8 +88,8 @@
 //! - Moving, copying, appending, renaming; rollback of many changes; nodes on other
 //!   machines; pruning the store. Deleting a directory that holds something waits until an
 //!   operation can ask layer 1 about everything beneath a path.
-//! - A folder that is *replaced* under its path is not noticed: the handle stays with the folder
-//!   that was declared. One that is removed is.
+//! - A folder that is *replaced* under its path is noticed only if the node knows the path: from
+//!   the owner's file, or by [`Folders::standing_at`]. One that is removed always is.
 //! - A person who overwrites a file in place while an agent replaces it writes into the backup.
 //!   That is noticed when it is undone ([`FsError::Tampered`]), and the bytes are in the store.
 //! - The journal's end can be cut off by whoever may write the node's directory; the kernel's
@@ -102,13 +102,17 @@ mod path;
 mod name;
 mod handle;
 mod image;
+mod label;
+mod origin;
 mod folders;
+mod whitelist;
 mod step;
 mod journal;
 mod pour;
 mod tree;
 mod source;
 mod store;
+mod watch;
 mod attributes;
 mod pin;
 mod sight;
@@ -145,7 +149,7 @@ mod tests;
 pub use append::Append;
 pub use copy::{Copied, Copy};
 pub use delete::{Delete, Deleted};
-pub use folders::{FolderError, Folders};
+pub use folders::{FolderError, Folders, Keep};
 pub use handle::EntryKind;
 pub use history::{History, Past, PastChange, Standing};
 pub use journal::Durability;
@@ -153,7 +157,8 @@ pub use list::{After, Details, Direction, Entry, List, Listing, SortBy};
 pub use mkdir::{Made, Mkdir};
 pub use name::{NameRule, NameRuleError};
 pub use need::{Need, Needs};
-pub use node::{Node, OpenError};
+pub use node::{Health, Node};
+pub use origin::OriginError;
 pub use path::{FsPath, PathError};
 pub use read::{Bytes, Portion, Read};
 pub use recovery::Recovered;
@@ -164,5 +169,7 @@ pub use rollback::{Back, Item, Refused, Rollback, RolledBack, Selection};
 pub use search::{Found, Search, Searched};
 pub use shift::{Move, Moved};
 pub use stat::{Stat, Status};
+pub use store::OpenError;
 pub use undo::{Undo, Undone};
+pub use whitelist::{Whitelist, WhitelistError};
 pub use write::{Content, Expected, Write, Written};

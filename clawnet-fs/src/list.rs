@@ -268,9 +268,9 @@ impl Serialize for Entry {
 }
 
 impl Endpoint<List> for Node {
-    fn admit(&self, operation: &List, _: &Caller) -> Result<Admission, Denial> {
+    fn admit(&self, operation: &List, caller: &Caller) -> Result<Admission, Denial> {
         operation.limits()?;
-        Held::admit(self, &operation.path, open)
+        Held::admit(self, (caller, &operation.path), open)
     }
 
     async fn perform(&self, task: Authorized<'_, List>) -> Result<Listing, Fault> {

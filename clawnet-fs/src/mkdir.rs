@@ -64,12 +64,12 @@ pub struct Made {
 }
 
 impl Endpoint<Mkdir> for Node {
-    fn admit(&self, operation: &Mkdir, _: &Caller) -> Result<Admission, Denial> {
+    fn admit(&self, operation: &Mkdir, caller: &Caller) -> Result<Admission, Denial> {
         leads_to(&operation.parents, &operation.path)?;
         for path in &operation.parents {
-            self.folders().locate_for_change(path)?;
+            self.folders().locate_change_for(caller.identity(), path)?;
         }
-        let image = self.image(&operation.path)?;
+        let image = self.image(caller, &operation.path)?;
         Ok(Admission::at(image::version(&[image.as_ref()])))
     }
 

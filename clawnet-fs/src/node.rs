@@ -2,7 +2,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -21,7 +21,9 @@ use crate::{
     recovery::{self, Recovered},
     refusal::FsError,
     source::Planned,
-    store::Store,
+    step::Step,
+    store::{OpenError, Store},
+    watch::Watch,
 };
 
 /// The endpoint through which agents touch files.
@@ -40,7 +42,7 @@ use crate::{
 ///
 /// It works on the calling thread and one change at a time; what only looks does not wait.
 pub struct Node {
-    folders: RwLock<Arc<Folders>>,
+    watch: Watch,
     store: Store,
     journal: Mutex<Journal>,
     durability: Durability,
@@ -64,19 +66,13 @@ impl Node {
     }
 
     pub(crate) fn open_with(
-        mut folders: Folders,
+        folders: Folders,
         state: Dir,
         durability: Durability,
         hook: Hook,
     ) -> Result<Self, OpenError> {
         let (store, file) = Store::open(state)?;
-        for root in folders.roots_mut() {
-            if store.overlaps(root.facts(), root.handle())? {
-                return Err(OpenError::Overlap);
-            }
-            let trades = store.trades_with(root.facts());
-            root.set_trades(trades);
-        }
+        let folders = store.fit(folders, None)?;
         let (mut journal, reading) = Journal::open(file, durability)?;
         let mut recovered = Recovered {
             torn_bytes: reading.torn_bytes,
@@ -85,10 +81,12 @@ impl Node {
         };
         let engine = Engine { folders: &folders, store: &store, durability, hook: &hook };
         recovery::recover(engine, &mut journal, &mut recovered)?;
-        let folders = RwLock::new(Arc::new(folders));
+        let watch = Watch::over(folders);
         let journal = Mutex::new(journal);
         let failed = AtomicBool::new(false);
-        Ok(Self { folders, store, journal, durability, recovered, failed, hook })
+        let node = Self { watch, store, journal, durability, recovered, failed, hook };
+        node.watch.latest(&node.store);
+        Ok(node)
     }
 
     /// What opening it found and did.
@@ -97,9 +95,36 @@ impl Node {
         &self.recovered
     }
 
-    /// The owner's list as it stands now. What acts on it holds on to it.
+    /// Reads the owner's list again, and opens its folders again: also those whose path leads to
+    /// another directory by now. Without this the node does the same by itself when the file
+    /// changes, but never takes another directory for one it has.
+    ///
+    /// # Errors
+    /// When the list cannot be read or is none. Then everything is refused until it is right again.
+    pub fn reload(&self) -> Result<(), FsError> {
+        self.watch.reload(&self.store)
+    }
+
+    /// What the owner should know: whether there is a list, and what is not where it should be.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let folders = self.watch.latest(&self.store);
+        let moved = folders.roots().iter().filter(|root| root.is_there().is_err());
+        Health {
+            whitelist_unavailable: folders.why_unavailable().map(str::to_owned),
+            moved: moved.map(|root| root.name().to_string()).collect(),
+            log_unavailable: self.is_sound().err().map(|error| error.to_string()),
+        }
+    }
+
+    /// The owner's list as it stood less than a second ago. What acts on it holds on to it.
     pub(crate) fn folders(&self) -> Arc<Folders> {
-        self.folders.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.watch.recent(&self.store)
+    }
+
+    /// The owner's list as it stands now.
+    pub(crate) fn latest_folders(&self) -> Arc<Folders> {
+        self.watch.latest(&self.store)
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -120,13 +145,14 @@ impl Node {
     }
 
     /// What is at a path that is to change: none if nothing is, or if there is no directory for it.
-    pub(crate) fn image(&self, path: &FsPath) -> Result<Option<Image>, FsError> {
+    pub(crate) fn image(&self, caller: &Caller, path: &FsPath) -> Result<Option<Image>, FsError> {
         self.is_sound()?;
         if self.recovered.broken_at.is_some() {
             return Err(FsError::LogUnavailable("its chain is broken".into()));
         }
         let folders = self.folders();
-        match Pin::of(&folders.locate_for_change(path)?).and_then(|pin| pin.image()) {
+        let place = folders.locate_change_for(caller.identity(), path)?;
+        match Pin::of(&place).and_then(|pin| pin.image()) {
             Err(error) if error.is_absence() => Ok(None),
             other => other,
         }
@@ -144,22 +170,31 @@ impl Node {
         let mut journal = self.journal()?;
         journal.is_open()?;
         self.hook.at(Point::Begun);
-        let folders = self.folders();
+        let folders = self.latest_folders();
         let Planned { steps, sources } = plan(&journal, &folders)?.into();
         if steps.is_empty() {
             return Ok(Done { raced: false });
         }
+        let permits = |folders: &Folders| self.permits(folders, change, &steps);
+        permits(&folders)?;
+        let confirm = || {
+            let latest = self.latest_folders();
+            if !Arc::ptr_eq(&folders, &latest) {
+                permits(&latest)?;
+            }
+            (change.confirm)()
+        };
         let order = Order {
             by: change.key(),
             who: change.caller.into(),
             at: change.at,
             kind: change.kind,
             reverses: change.reverses.clone(),
-            steps,
+            steps: steps.clone(),
             content: change.content,
             sources,
             strict: change.strict,
-            confirm: change.confirm,
+            confirm: &confirm,
         };
         let Self { store, durability, hook, .. } = self;
         let engine = Engine { folders: &folders, store, durability: *durability, hook };
@@ -170,10 +205,41 @@ impl Node {
         done
     }
 
+    /// Layer 2 on every step of a change, by one list.
+    fn permits(
+        &self,
+        folders: &Folders,
+        change: &Changing<'_>,
+        steps: &[Step],
+    ) -> Result<(), FsError> {
+        for path in steps.iter().flat_map(|step| step.from().into_iter().chain([&step.path])) {
+            folders.locate_change_for(change.caller.identity(), path)?;
+        }
+        Ok(())
+    }
+
+    /// Lets the node's list be as old as it may be.
+    #[cfg(test)]
+    pub(crate) fn age_list(&self) {
+        self.watch.age();
+    }
+
     #[cfg(test)]
     pub(crate) fn hook(&self) -> &Hook {
         &self.hook
     }
+}
+
+/// What the owner should know about a node.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Health {
+    /// Why there is no list of folders. Until there is, everything is refused.
+    pub whitelist_unavailable: Option<String>,
+    /// The folders whose path leads elsewhere by now. Until it leads back, they are refused.
+    pub moved: Vec<String>,
+    /// Why nothing can be recorded. Until the node is opened again, everything is refused.
+    pub log_unavailable: Option<String>,
 }
 
 /// A change as its operation asks for it.
@@ -209,16 +275,4 @@ impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Node of {:?}", self.folders())
     }
-}
-
-/// Why a node cannot be opened.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// An agent could name what must not be named.
-    #[error("the node's own directory lies within a declared folder, or around one")]
-    Overlap,
-    /// The directory or its journal is unusable.
-    #[error(transparent)]
-    State(#[from] FsError),
 }

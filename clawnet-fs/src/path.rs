@@ -116,7 +116,7 @@ pub(crate) fn is_plain(part: &str) -> bool {
     !special && !part.chars().any(|c| c == '/' || c == '\\' || is_unseen(c))
 }
 
-fn is_unseen(c: char) -> bool {
+pub(crate) fn is_unseen(c: char) -> bool {
     let bidi = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}')
         || ('\u{202a}'..='\u{202e}').contains(&c)
         || ('\u{2066}'..='\u{2069}').contains(&c);

@@ -134,9 +134,9 @@ impl Serialize for Bytes {
 }
 
 impl Endpoint<Read> for Node {
-    fn admit(&self, operation: &Read, _: &Caller) -> Result<Admission, Denial> {
+    fn admit(&self, operation: &Read, caller: &Caller) -> Result<Admission, Denial> {
         within("a read", operation.limit.unwrap_or_default(), Read::SIZE_BYTES_MAX)?;
-        Held::admit(self, &operation.path, open)
+        Held::admit(self, (caller, &operation.path), open)
     }
 
     async fn perform(&self, task: Authorized<'_, Read>) -> Result<Portion, Fault> {

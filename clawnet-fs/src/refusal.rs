@@ -23,6 +23,32 @@ pub enum FsError {
     /// No declared folder holds the path.
     #[error("no folder of the owner's list holds it")]
     NotWhitelisted,
+    /// The owner's list cannot be read, or is not a list: until it is, nothing is served.
+    #[error("the owner's list of folders is unavailable: {0}")]
+    WhitelistUnavailable(String),
+    /// Content of one label would come to a place of another without the owner's rule.
+    #[error(
+        "content labelled `{from}` may not come to `{to}`: the owner can add a flow from `{from}` \
+         to `{to}`"
+    )]
+    FlowDenied {
+        /// Whose content.
+        from: String,
+        /// Where it would be.
+        to: String,
+    },
+    /// Keeping what would be displaced takes more than the owner set aside for the folder.
+    #[error("{kept} bytes are kept of at most {max} in `{folder}`: {wanted} more do not fit")]
+    QuotaExceeded {
+        /// Which folder.
+        folder: String,
+        /// How much is kept of it.
+        kept: u64,
+        /// How much more would have to be.
+        wanted: u64,
+        /// How much may be.
+        max: u64,
+    },
     /// The folder may be read only.
     #[error("the owner declared this folder read-only")]
     ReadOnly,
@@ -141,6 +167,9 @@ impl FsError {
             Self::InvalidRequest(_) => "invalid_request",
             Self::ForeignLedger { .. } => "foreign_ledger",
             Self::NotWhitelisted => "not_whitelisted",
+            Self::WhitelistUnavailable(_) => "whitelist_unavailable",
+            Self::FlowDenied { .. } => "flow_denied",
+            Self::QuotaExceeded { .. } => "quota_exceeded",
             Self::ReadOnly => "read_only",
             Self::ProtectedName => "protected_name",
             Self::ConfusableName => "confusable_name",

@@ -56,7 +56,7 @@ impl Node {
     pub(crate) fn admits(&self, what: Reversal<'_>, caller: &Caller) -> Result<Version, FsError> {
         self.is_sound()?;
         what.is_true(&*self.journal()?, caller)?;
-        self.version_of([what.needs])
+        self.version_of(caller, [what.needs])
     }
 
     /// Takes one change back.
@@ -79,7 +79,7 @@ impl Node {
             let done = what.is_true(journal, task.caller())?;
             let mut sight = self.sight(folders);
             sight.follow(backwards(&done))?;
-            self.is_version_of(task.version(), [what.needs])?;
+            self.is_version_of(task.caller(), task.version(), [what.needs])?;
             Ok(sight.into_steps())
         })?;
         Ok(())
@@ -92,9 +92,10 @@ impl Node {
     /// The state of everything that needs something.
     pub(crate) fn version_of<'o>(
         &self,
+        caller: &Caller,
         needs: impl IntoIterator<Item = &'o Needs>,
     ) -> Result<Version, FsError> {
-        let images = self.images(needs)?;
+        let images = self.images(caller, needs)?;
         let images: Vec<Option<&Image>> = images.iter().map(Option::as_ref).collect();
         Ok(image::version(&images))
     }
@@ -102,23 +103,25 @@ impl Node {
     /// Refuses if that is not what it was when layer 2 was asked.
     pub(crate) fn is_version_of<'o>(
         &self,
+        caller: &Caller,
         admitted: Option<&Version>,
         needs: impl IntoIterator<Item = &'o Needs>,
     ) -> Result<(), FsError> {
-        let images = self.images(needs)?;
+        let images = self.images(caller, needs)?;
         let images: Vec<Option<&Image>> = images.iter().map(Option::as_ref).collect();
         is_version(admitted, &images)
     }
 
     fn images<'o>(
         &self,
+        caller: &Caller,
         needs: impl IntoIterator<Item = &'o Needs>,
     ) -> Result<Vec<Option<Image>>, FsError> {
         let mut paths: Vec<_> =
             needs.into_iter().flat_map(Needs::iter).map(|need| &need.path).collect();
         paths.sort_unstable();
         paths.dedup();
-        paths.into_iter().map(|path| self.image(path)).collect()
+        paths.into_iter().map(|path| self.image(caller, path)).collect()
     }
 }
 

@@ -217,7 +217,7 @@ impl Endpoint<Rollback> for Node {
         if operation.dry_run {
             return Ok(Admission::unversioned());
         }
-        Ok(Admission::at(self.version_of(operation.needs())?))
+        Ok(Admission::at(self.version_of(caller, operation.needs())?))
     }
 
     async fn perform(&self, task: Authorized<'_, Rollback>) -> Result<RolledBack, Fault> {
@@ -251,7 +251,7 @@ impl Endpoint<Rollback> for Node {
             if !refused.is_empty() {
                 return Err(FsError::RollbackRefused(refused));
             }
-            self.is_version_of(task.version(), operation.needs())?;
+            self.is_version_of(task.caller(), task.version(), operation.needs())?;
             Ok(sight.into_steps())
         })?;
         Ok(RolledBack { intent: Some(task.intent()), items, operation: None })

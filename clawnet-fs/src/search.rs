@@ -181,9 +181,9 @@ pub struct Found {
 }
 
 impl Endpoint<Search> for Node {
-    fn admit(&self, operation: &Search, _: &Caller) -> Result<Admission, Denial> {
+    fn admit(&self, operation: &Search, caller: &Caller) -> Result<Admission, Denial> {
         operation.limits()?;
-        Held::admit(self, &operation.path, open)
+        Held::admit(self, (caller, &operation.path), open)
     }
 
     async fn perform(&self, task: Authorized<'_, Search>) -> Result<Searched, Fault> {

@@ -129,7 +129,7 @@ impl Node {
         course: &Course<'_>,
         caller: &Caller,
     ) -> Result<Admission, FsError> {
-        let source = self.image(course.from)?;
+        let source = self.image(caller, course.from)?;
         let admission = course.admit(self, caller, source.as_ref())?;
         if let Some(source) = &source {
             may_go(&self.folders(), course.from, source)?;
@@ -146,7 +146,7 @@ impl Node {
         let mut replaced = false;
         self.change(change, |_, folders| {
             let mut plan = Plan::new(folders, change.key());
-            let source = self.image(course.from)?;
+            let source = self.image(change.caller, course.from)?;
             let both = course.both((self, change.caller), &mut plan, admitted, source)?;
             may_go(folders, course.from, &both.source)?;
             replaced = both.target.is_some();

@@ -64,8 +64,8 @@ pub struct Status {
 }
 
 impl Endpoint<Stat> for Node {
-    fn admit(&self, operation: &Stat, _: &Caller) -> Result<Admission, Denial> {
-        Held::admit(self, &operation.path, look)
+    fn admit(&self, operation: &Stat, caller: &Caller) -> Result<Admission, Denial> {
+        Held::admit(self, (caller, &operation.path), look)
     }
 
     async fn perform(&self, task: Authorized<'_, Stat>) -> Result<Status, Fault> {
@@ -80,7 +80,8 @@ impl Endpoint<Stat> for Node {
                 modified: timestamp(facts.modified),
                 readable: is_content,
                 size_bytes: facts.size_bytes,
-                writable: is_content && folders.locate_for_change(path).is_ok(),
+                writable: is_content
+                    && folders.locate_change_for(task.caller().identity(), path).is_ok(),
             })
         };
         Ok(Held::act((self, &task, path), look, status)?)

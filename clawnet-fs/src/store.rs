@@ -14,6 +14,7 @@ use rustix::fs::{
 };
 
 use crate::{
+    folders::{Folders, Root},
     handle::{self, EntryKind, Facts},
     refusal::FsError,
     step::Slot,
@@ -61,7 +62,7 @@ impl Store {
 
     /// Whether things in `root` can trade places with the store, as far as one can tell: they are
     /// on one mount, and its file system knows both kinds of rename.
-    pub(crate) fn trades_with(&self, root: &Facts) -> Result<(), &'static str> {
+    fn trades_with(&self, root: &Facts) -> Result<(), &'static str> {
         if root.mount != self.facts.mount || root.device != self.facts.device {
             return Err("the folder and the node's store are on different mounts");
         }
@@ -95,9 +96,28 @@ impl Store {
 
     /// Whether the store lies inside `root`, or `root` inside the store's directory: then an agent
     /// could name what must not be named.
-    pub(crate) fn overlaps(&self, root: &Facts, folder: BorrowedFd<'_>) -> Result<bool, FsError> {
+    fn overlaps(&self, root: &Facts, folder: BorrowedFd<'_>) -> Result<bool, FsError> {
         let own = Facts::of(self.state.as_fd())?;
-        Ok(is_within(self.slots.as_fd(), root)? || is_within(folder, &own)?)
+        Ok(handle::is_within(self.slots.as_fd(), root)? || handle::is_within(folder, &own)?)
+    }
+
+    /// Fits a list to this store: says which of its folders can change. Those that were in `last`
+    /// are as they were found then.
+    pub(crate) fn fit(
+        &self,
+        mut folders: Folders,
+        last: Option<&Folders>,
+    ) -> Result<Folders, OpenError> {
+        let known = last.map_or(&[][..], Folders::roots);
+        for root in folders.roots_mut() {
+            if self.overlaps(root.facts(), root.handle())? {
+                return Err(OpenError::Overlap);
+            }
+            let same = known.iter().find(|known| known.facts().is_same_object(root.facts()));
+            let trades = same.map_or_else(|| self.trades_with(root.facts()), Root::trades);
+            root.set_trades(trades);
+        }
+        Ok(folders)
     }
 
     /// Makes an empty file in `slot`, which nothing may be in.
@@ -167,24 +187,14 @@ impl Store {
     }
 }
 
-/// Whether `from` or a directory above it is the object `sought`.
-fn is_within(from: BorrowedFd<'_>, sought: &Facts) -> Result<bool, FsError> {
-    let mut at =
-        openat(from, ".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    let mut facts = Facts::of(at.as_fd())?;
-    for _ in 0..DEPTH_MAX {
-        if (facts.ino, facts.device) == (sought.ino, sought.device) {
-            return Ok(true);
-        }
-        at = openat(&at, "..", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        let above = Facts::of(at.as_fd())?;
-        if above.is_same_object(&facts) {
-            return Ok(false);
-        }
-        facts = above;
-    }
-    Ok(true)
+/// Why a node cannot be opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// An agent could name what must not be named.
+    #[error("the node's own directory lies within a declared folder, or around one")]
+    Overlap,
+    /// The directory or its journal is unusable.
+    #[error(transparent)]
+    State(#[from] FsError),
 }
-
-/// How far up a directory may be from the top. Beyond that it counts as inside.
-const DEPTH_MAX: u32 = 4096;

@@ -14,6 +14,7 @@ use crate::*;
 mod approval;
 mod confinement;
 mod crash;
+mod listing;
 mod look;
 mod plans;
 mod past;
@@ -31,7 +32,6 @@ struct World {
     base: TempDir,
     clock: ManualClock,
     kernel: Kernel,
-    clock: ManualClock,
     owner: Owner,
     agent: Agent,
     node: Option<Mount<Node>>,
@@ -60,7 +60,6 @@ impl World {
         let owner = block_on(kernel.owner(key)).unwrap();
         let agent = agent(&owner, "work");
         let work = top.open_dir("work").unwrap();
-        let mut world = Self { base, clock, kernel, owner, agent, node: None, work };
         let mut world = Self { base, kernel, clock, owner, agent, node: None, work };
         world.reopen(durability);
         world

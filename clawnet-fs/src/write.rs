@@ -182,9 +182,9 @@ impl Endpoint<Write> for Node {
         check(operation)?;
         self.may_write(caller, &operation.path)?;
         for path in &operation.create_dirs {
-            self.folders().locate_for_change(path)?;
+            self.folders().locate_change_for(caller.identity(), path)?;
         }
-        let image = self.image(&operation.path)?;
+        let image = self.image(caller, &operation.path)?;
         Ok(Admission::at(image::version(&[image.as_ref()])))
     }
 
