@@ -10,3 +10,4 @@ mod agents;
 mod callbacks;
 mod disk;
 mod effects;
+mod keeping;

@@ -67,8 +67,36 @@ impl Operation for Write {
     }
 }
 
-/// Performs what it is told, but for one thing, and attests what was written.
+/// Takes away a thing and everything beneath it.
+#[derive(Serialize)]
+struct Clear {
+    path: Resource,
+}
+
+impl Operation for Clear {
+    const KIND: &'static str = "story.clear";
+    type Output = ();
+    const EFFECT: Effect = Effect::Change;
+
+    fn demands(&self) -> Demands<'_> {
+        Demands::tree(Action::Delete, &self.path)
+    }
+}
+
+/// Performs what it is told, but for one thing, and attests what was written; of what was cleared
+/// it leaves a receipt.
 struct Desk;
+
+impl Endpoint<Clear> for Desk {
+    fn admit(&self, _: &Clear, _: &Caller) -> Result<Admission, Denial> {
+        Ok(Admission::unversioned())
+    }
+
+    async fn perform(&self, task: Authorized<'_, Clear>) -> Result<(), Fault> {
+        task.attest_body(format!("cleared by {}", task.intent()).into_bytes());
+        Ok(())
+    }
+}
 
 impl Endpoint<Write> for Desk {
     fn admit(&self, write: &Write, _: &Caller) -> Result<Admission, Denial> {
@@ -168,7 +196,8 @@ async fn crash(
 ) -> (AgentId, Arc<MemoryStore>) {
     let work = owner.identity("W\u{f6}rk \"Q3\" \u{1f600}").await.unwrap();
     let rules = Grant::new()
-        .allow(Action::Write, region("fs:/free"))
+        .allow([Action::Write, Action::Delete], region("fs:/free"))
+        .deny(Action::Delete, region("fs:/free/kept"))
         .ask(Action::Write, region("fs:/docs"))
         .allow(Action::Delegate, region(&format!("identity:{work}")));
     owner.grant(work, rules).await.unwrap();
@@ -205,6 +234,10 @@ async fn ask(time: &Time, owner: &Owner, agent: &Agent, desk: &Mount<Desk>) {
     owner.reject(ticket).await.unwrap();
     agent.submit(desk, &Write::new("fs:/home", b"")).await.unwrap_err();
     agent.submit(desk, &Write::new("fs:/free/full", b"")).await.unwrap_err();
+    for (path, clears) in [("fs:/free/old", true), ("fs:/free", false)] {
+        let cleared = agent.submit(desk, &Clear { path: path.parse().unwrap() }).await;
+        assert_eq!(cleared.is_ok(), clears, "{path}");
+    }
     time.passes();
 }
 

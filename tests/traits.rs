@@ -21,7 +21,7 @@ assert_not_impl_any!(Governing: Clone, Copy, Default, Serialize, DeserializeOwne
 assert_not_impl_any!(
     Mount<Any>: Clone, Copy, Default, Serialize, DeserializeOwned, std::ops::Deref, AsRef<Any>
 );
-assert_not_impl_any!(Admission: Copy, Default, Serialize, DeserializeOwned);
+assert_not_impl_any!(Admission: Clone, Copy, Default, Serialize, DeserializeOwned, PartialEq);
 assert_not_impl_any!(Caller: Default, Serialize, DeserializeOwned);
 assert_not_impl_any!(Commit: Clone, Copy, Default, Serialize, DeserializeOwned);
 assert_not_impl_any!(Decider: Clone, Copy, Default, Serialize, DeserializeOwned);

@@ -51,6 +51,38 @@ fn decide() {
     print("decide_flat", many / ten, "x");
     let (one, two) = (decide_rate(&large, 1), decide_rate(&large, 2));
     print("decide_threads_2", two / one, "x");
+    let (ten, many) = (tree_decision(&small, 10, 8), tree_decision(&large, 100_000, 8));
+    print("decide_tree_10", ten, "ns");
+    print("decide_tree_100000", many, "ns");
+    print("decide_tree_flat", many / ten, "x");
+    print("decide_tree_asks_1000", tree_decision(&large, 10, 1000), "ns");
+}
+
+/// Nanoseconds a decision about a folder and everything beneath it, in which `asks` rules ask about
+/// something else, while as many rules as `elsewhere` ask elsewhere.
+fn tree_decision(bench: &Bench, elsewhere: usize, asks: usize) -> f64 {
+    let (identity, agent) = bench.agent("trees");
+    let rule = |name: String| (Action::Write, Region::subtree(&name).unwrap());
+    let all = (0..elsewhere).map(|nth| rule(format!("fs:/tree-{nth}")));
+    let within = (0..asks).map(|nth| rule(format!("fs:/tree/{nth}")));
+    let rules: Vec<_> = all.chain(within).collect();
+    for part in rules.chunks(Grant::RULES_MAX) {
+        let part = part.iter().cloned();
+        let grant = part.fold(Grant::new(), |grant, (action, region)| grant.ask(action, region));
+        block_on(bench.owner.grant(identity, grant)).unwrap();
+    }
+    let tree: Resource = "fs:/tree".parse().unwrap();
+    let read = Grant::new().allow(Action::Read, Region::Subtree(tree.clone()));
+    block_on(bench.owner.grant(identity, read)).unwrap();
+    assert_eq!(agent.judge_demands(&Demands::tree(Action::Read, &tree)).verdict, Verdict::Allow);
+    least(15, || {
+        let started = Instant::now();
+        for _ in 0..10_000 {
+            let demands = Demands::tree(Action::Read, black_box(&tree));
+            drop(black_box(agent.judge_demands(&demands)));
+        }
+        nanos(started) / 10_000.0
+    })
 }
 
 /// Nanoseconds a decision, over 1024 different operations.

@@ -15,6 +15,7 @@ use crate::{
     digest::{Digest, OPERATION},
     id::{AgentId, IdentityId, OwnerId, TicketId},
     operation::Demanded,
+    resource::Region,
     rule::RuleId,
     time::Timestamp,
 };
@@ -149,14 +150,21 @@ pub struct Question {
 }
 
 impl Question {
-    /// The question as the owner reads it: the kind, then a line for every field of the operation,
-    /// with text quoted and escaped so that no value can pass for another line.
+    /// The question as the owner reads it: the kind, then a line for everything of which all that
+    /// lies beneath is touched, then a line for every field of the operation, with text quoted and
+    /// escaped so that no value can pass for another line.
     #[must_use]
     pub fn render(&self) -> String {
         let name = self.name.escape_debug();
         let mount = self.mount.escape_debug();
         let mut text = format!("`{name}` ({}) asks for {}", self.identity, self.kind);
         _ = writeln!(text, " at `{mount}`");
+        for (action, region) in self.demands.iter() {
+            if let Region::Subtree(root) = region {
+                let root = shown(root.as_str());
+                _ = writeln!(text, "  ({action} on {root} and everything beneath it)");
+            }
+        }
         match serde_json::from_str(self.operation.as_str()) {
             Ok(serde_json::Value::Object(fields)) => {
                 for (name, value) in fields {
@@ -246,6 +254,7 @@ mod tests {
             agent: AgentId::made_at(OwnerId::of_key(&[0; 32]), 1, 0),
             content: None,
             demands: crate::operation::Demands::one(Action::Write, &"fs:/a".parse().unwrap())
+                .and_tree(Action::Delete, &"fs:/old".parse().unwrap())
                 .recorded(),
             digest: Digest::ZERO,
             epoch: 0,
@@ -261,6 +270,8 @@ mod tests {
         };
         let text = question.render();
         assert_eq!(text.lines().filter(|line| line.starts_with("  path:")).count(), 1, "{text}");
+        let second = text.lines().nth(1).unwrap();
+        assert_eq!(second, "  (delete on fs:/old and everything beneath it)");
         for hidden in [r"\u{202e}", r"\u{2028}", r"\u{9b}", "nothing there yet"] {
             assert!(text.contains(hidden), "{hidden} in {text}");
         }

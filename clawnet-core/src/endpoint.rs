@@ -75,7 +75,9 @@ impl Admission {
     }
 
     /// And this is what was looked at, such as an open file: what is performed is performed on it
-    /// ([`Authorized::held`]), so that nothing gets between the look and the act.
+    /// ([`Authorized::held`]), so that nothing gets between the look and the act. It is dropped
+    /// where nothing is performed: when the owner is asked, or when it is all judged again, since
+    /// `admit` then looks again.
     pub fn holding(self, what: impl Any + Send + Sync) -> Self {
         Self { held: Some(Box::new(what)), ..self }
     }
@@ -239,6 +241,13 @@ impl<'a, O: Operation> Admitted<'a, O> {
         let begins = entry.may_begin(bound.scope().epoch, bound.version());
         begins.map_err(|stale| Fault::new(stale.code(), stale.to_string()))
     }
+
+    /// Whether what the open entry permits extends to something else, as everything stands now.
+    fn extends_to(&self, entry: &Entry<'_>, demands: &Demands<'_>) -> Result<(), NotExtended> {
+        let bound = self.permit.bound();
+        entry.stands(bound.scope().epoch, bound.version()).map_err(|_| NotExtended)?;
+        self.permit.extends_to(demands)
+    }
 }
 
 /// The right to perform one operation, once.
@@ -308,15 +317,21 @@ impl<O: Operation> Authorized<'_, O> {
     }
 
     /// Whether what was authorized extends to another thing: to leave out of a listing what the
-    /// identity may not see. It permits nothing, and uses no budget.
+    /// identity may not see.
+    ///
+    /// **Promises** that scope and house policy, as they stand now, say of it at least what they
+    /// said of the operation: a yes of the owner's extends to what the owner would be asked about
+    /// again. **Refuses** everything once anything of the identity's was revoked, frozen or granted
+    /// since the intent. It permits nothing, and uses no budget: what the operation itself used of
+    /// one is enough.
     pub fn extends_to(&self, action: Action, resource: &Resource) -> Result<(), NotExtended> {
-        self.admitted.permit.extends_to(&Demands::one(action, resource))
+        self.admitted.extends_to(self.entry, &Demands::one(action, resource))
     }
 
     /// The same of a thing and everything beneath it, in one look. An error says that not all of it
     /// is alike: then ask about each.
     pub fn extends_below(&self, action: Action, resource: &Resource) -> Result<(), NotExtended> {
-        self.admitted.permit.extends_to(&Demands::tree(action, resource))
+        self.admitted.extends_to(self.entry, &Demands::tree(action, resource))
     }
 
     /// What `admit` said the operation acts on.
@@ -389,8 +404,11 @@ impl<O: Operation> Authorized<'_, O> {
         drop(self.evidence.set(Evidence { digest, body: None }));
     }
 
-    /// The same, and what has that digest is kept beside the ledger, such as a signed receipt: at
-    /// most 64 MiB. The owner reads it with `Owner::body`.
+    /// The same, and what has that digest is kept beside the ledger, such as a signed receipt, at
+    /// most 64 MiB: the owner reads it with [`Owner::body`](crate::Owner::body) and has it erased
+    /// with [`Owner::erase`](crate::Owner::erase). It is kept before the outcome names it. If it is
+    /// too large to be kept, the operation ends with the fault `evidence` under that digest,
+    /// whatever it did; if the store fails, so does the kernel, as ever.
     pub fn attest_body(&self, body: Vec<u8>) {
         let digest = Digest::of_content(&body);
         drop(self.evidence.set(Evidence { digest, body: Some(body) }));

@@ -86,6 +86,43 @@
 //! There is no public `authorize()`: no authorization without execution, and no execution without
 //! two records.
 //!
+//! # Everything beneath
+//!
+//! An operation may take a whole folder, a namespace of tools, or every ref of a repository at once.
+//! It then demands the *tree*: the resource and everything that is or could be beneath it. The verdict
+//! is the least over all of that, so one rule that denies or asks anywhere in it decides, and only a
+//! rule about all of it allows; a use counts with that rule, and with every ask within. An endpoint
+//! that meets things one by one asks about each: [`Authorized::extends_to`].
+//!
+//! ```
+//! # use clawnet_core::*;
+//! # #[derive(serde::Serialize)]
+//! # struct Clear { folder: Resource }
+//! impl Operation for Clear {
+//! #     const KIND: &'static str = "file.clear";
+//! #     type Output = ();
+//! #     const EFFECT: Effect = Effect::Change;
+//!     // …
+//!     fn demands(&self) -> Demands<'_> { Demands::tree(Action::Delete, &self.folder) }
+//! }
+//! # futures::executor::block_on(async {
+//! # let key = SoftwareKey::from_secret(&[7; 32]);
+//! # let kernel = Kernel::governing(key.public_key());
+//! # let kernel = kernel.open(MemoryStore::new(), ManualClock::default()).await?;
+//! # let owner = kernel.owner(key).await?;
+//! # let work = owner.identity("work").await?;
+//! let rules = Grant::new()
+//!     .allow(Action::Delete, Region::subtree("fs:/work")?)
+//!     .deny(Action::Delete, Region::exact("fs:/work/q3/contract.pdf")?);
+//! owner.grant(work, rules).await?;
+//! let agent = owner.bind(work, "assistant", "in-process").await?;
+//! assert_eq!(agent.judge(&Clear { folder: "fs:/work/q2".parse()? }).verdict, Verdict::Allow);
+//! let judged = agent.judge(&Clear { folder: "fs:/work/q3".parse()? });
+//! assert_eq!(judged.code, Some(DenyCode::ExplicitDeny));    // whatever there is in it now
+//! println!("{}", owner.explain_within(work, Action::Delete, &Region::subtree("fs:/work/q3")?)?);
+//! # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+//! ```
+//!
 //! # The ledger, to outsiders
 //!
 //! Every record is chained, and a leaf of a tree whose root the kernel signs, with a key that the

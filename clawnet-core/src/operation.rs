@@ -155,8 +155,9 @@ pub struct Demand<'o> {
 pub enum Extent {
     /// The resource.
     Itself,
-    /// The resource and everything that is or could be beneath it: one rule against any of that
-    /// is a rule against the demand, and only a rule about all of it is for it.
+    /// The resource and everything that is or could be beneath it, whatever there is now: one rule
+    /// against any of that is a rule against the demand, and only a rule about all of it is for it.
+    /// What nothing can be beneath, such as a contact, is demanded by itself.
     Subtree,
 }
 
@@ -164,6 +165,14 @@ impl<'o> Demand<'o> {
     /// The action on the resource alone.
     pub(crate) const fn on(action: Action, resource: &'o Resource) -> Self {
         Self { action, resource, extent: Extent::Itself }
+    }
+
+    /// The action on all that `region` holds.
+    pub(crate) const fn within(action: Action, region: &'o Region) -> Self {
+        match region {
+            Region::Exact(resource) => Self::on(action, resource),
+            Region::Subtree(resource) => Self { action, resource, extent: Extent::Subtree },
+        }
     }
 
     /// What is touched, as a set.
@@ -180,13 +189,17 @@ impl<'o> Demands<'o> {
     /// One action on one resource.
     #[must_use]
     pub const fn one(action: Action, resource: &'o Resource) -> Self {
-        Self { first: Demand::on(action, resource), more: Vec::new() }
+        Self::only(Demand::on(action, resource))
     }
 
     /// One action on a resource and everything beneath it.
     #[must_use]
     pub const fn tree(action: Action, resource: &'o Resource) -> Self {
-        let first = Demand { action, resource, extent: Extent::Subtree };
+        Self::only(Demand { action, resource, extent: Extent::Subtree })
+    }
+
+    /// This one.
+    pub(crate) const fn only(first: Demand<'o>) -> Self {
         Self { first, more: Vec::new() }
     }
 

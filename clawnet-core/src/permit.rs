@@ -5,7 +5,7 @@ use crate::{
     house::{self, HouseQuestion},
     operation::{Demands, Operation, Request},
     rule::Verdict,
-    scope::Judgement,
+    scope::{Judgement, Moment},
     time::Timestamp,
 };
 
@@ -40,7 +40,8 @@ impl<'a, O: Operation> Permit<'a, O> {
     /// stand now: they say of it at least what they said of the operation.
     pub(crate) fn extends_to(&self, demands: &Demands<'_>) -> Result<(), NotExtended> {
         let now = self.bound.seat().ledger.now();
-        let verdict = self.bound.scope().judge(demands, now).verdict;
+        let paid = &self.judgement.rules;
+        let verdict = self.bound.scope().judge_at(demands, Moment { now, paid }).verdict;
         if verdict < self.verdict {
             return Err(NotExtended);
         }

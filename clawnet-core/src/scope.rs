@@ -5,6 +5,7 @@
 //!               any Deny -> Deny;  else any Ask -> Ask;  else any Allow -> Allow;  else Deny
 //!               budget spent: that Allow is not there, that Ask is a Deny
 //! scope(op)   = the minimum over its mandates, and over the operation's demands
+//! mandate(a tree) = the minimum over everything that is or could be in it
 //! ```
 //!
 //! A scope is a chain of mandates, the owner's first; delegating appends one. The minimum cannot
@@ -61,6 +62,11 @@ pub struct Judgement {
 impl Scope {
     /// The rule of this module's page.
     pub(crate) fn judge(&self, demands: &Demands<'_>, now: Timestamp) -> Judgement {
+        self.judge_at(demands, now.into())
+    }
+
+    /// The same, where some budgets are paid for already.
+    pub(crate) fn judge_at(&self, demands: &Demands<'_>, at: Moment<'_>) -> Judgement {
         let mut judgement =
             Judgement { verdict: Verdict::Allow, code: None, rules: SmallVec::new(), at: (0, 0) };
         if let Some(code) = &self.barred {
@@ -72,7 +78,7 @@ impl Scope {
         for (nth_demand, demand) in demands.iter().enumerate() {
             for (nth_mandate, mandate) in self.mandates.iter().enumerate() {
                 judgement.at = (nth_demand, nth_mandate);
-                match mandate.judge(*demand, now) {
+                match mandate.judge(*demand, at) {
                     Finding::Pass(verdict, rules) => {
                         judgement.verdict = judgement.verdict.min(verdict);
                         judgement.use_rules(rules);
@@ -117,7 +123,7 @@ impl Scope {
     /// One mandate after the other, for people.
     pub(crate) fn explain(&self, demand: Demand<'_>, now: Timestamp) -> Vec<Explained> {
         let each = self.mandates.iter().map(|mandate| {
-            let verdict = match mandate.judge(demand, now) {
+            let verdict = match mandate.judge(demand, now.into()) {
                 Finding::Pass(verdict, _) => verdict,
                 Finding::Deny(..) => Verdict::Deny,
             };
@@ -132,6 +138,20 @@ impl Scope {
     /// Every zone in which the verdict is one, after the minimum over the chain.
     pub(crate) fn survey(&self, now: Timestamp) -> Vec<Ability> {
         if self.barred.is_some() { Vec::new() } else { survey::abilities(self, now) }
+    }
+}
+
+/// When something is judged.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment<'m> {
+    pub(crate) now: Timestamp,
+    /// Rules a use of which is counted already: to these it does not matter what is left.
+    pub(crate) paid: &'m [RuleId],
+}
+
+impl From<Timestamp> for Moment<'_> {
+    fn from(now: Timestamp) -> Self {
+        Self { now, paid: &[] }
     }
 }
 

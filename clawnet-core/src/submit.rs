@@ -20,7 +20,7 @@ use crate::{
     approval::{ContentRef, OperationText, Ticket},
     bound::{Bound, Seat, Unbound},
     denial::{Denial, DenyCode, Layer},
-    endpoint::{Admitted, Endpoint, Evidence, Fault, Mount},
+    endpoint::{Admitted, Endpoint, Fault, Mount},
     ledger::{AppendError, Content, Draft, Entry, Opening},
     operation::{Demands, Operation, Request},
     permit::Permit,
@@ -181,14 +181,16 @@ where
         Ok(()) => mount.perform(admitted, &entry, &evidence).await,
         Err(stale) => Err(stale),
     };
-    let evidence = match evidence.into_inner() {
-        Some(Evidence { digest, body: Some(body) }) => {
-            let kept = seat.ledger.store.keep_body(seat.ledger.owner, &body).await;
-            kept.map_err(|error| seat.ledger.fail(error))?;
-            Some(digest)
+    let evidence = evidence.into_inner();
+    let result = match evidence.as_ref().and_then(|evidence| evidence.body.as_deref()) {
+        // What failed anyway says so itself.
+        Some(body) => {
+            let kept = keep_evidence(seat, body).await?;
+            result.and_then(|output| kept.map(|()| output))
         }
-        other => other.map(|evidence| evidence.digest),
+        None => result,
     };
+    let evidence = evidence.map(|evidence| evidence.digest);
     let outcome = match &result {
         Ok(_) => OutcomeKind::Done,
         Err(fault) => {
@@ -198,6 +200,19 @@ where
     };
     entry.close(outcome, evidence).await?;
     Ok(result?)
+}
+
+/// Keeps what backs an outcome, before the outcome names it. What is too large is the operation's
+/// own fault, and the store is as good as before; without a store nothing can be promised any more.
+async fn keep_evidence(seat: &Seat, body: &[u8]) -> Result<Result<(), Fault>, StoreError> {
+    match seat.ledger.store.keep_body(seat.ledger.owner, body).await {
+        Ok(_) => Ok(Ok(())),
+        Err(StoreError::TooLarge { size_bytes, .. }) => {
+            let what = format!("{size_bytes} bytes of evidence are too many to be kept");
+            Ok(Err(Fault::new("evidence", what)))
+        }
+        Err(error) => Err(seat.ledger.fail(error)),
+    }
 }
 
 /// Keeps what the owner may want to read, before the question is asked.

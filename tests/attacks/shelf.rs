@@ -24,6 +24,9 @@ pub(super) struct Shelf {
     pub(super) refuses_appends: AtomicBool,
     pub(super) refuses_snapshots: AtomicBool,
     pub(super) holds_bodies: AtomicBool,
+    pub(super) refuses_bodies: AtomicBool,
+    /// How many bytes a body may have; of what is not set, as many as it likes.
+    pub(super) largest_body: AtomicU64,
     bodies: AtomicU64,
 }
 
@@ -142,7 +145,15 @@ impl Store for Shelf {
         self.bodies.fetch_add(1, Ordering::SeqCst);
         let held = || self.holds_bodies.load(Ordering::SeqCst);
         poll_fn(|_| if held() { Poll::Pending } else { Poll::Ready(()) }).await;
-        self.memory.keep_body(log, body).await
+        if self.refuses_bodies.load(Ordering::SeqCst) {
+            return Err(StoreError::Poisoned);
+        }
+        match usize::try_from(self.largest_body.load(Ordering::SeqCst)).unwrap() {
+            size_bytes_max @ 1.. if body.len() > size_bytes_max => {
+                Err(StoreError::TooLarge { size_bytes: body.len(), size_bytes_max })
+            }
+            _ => self.memory.keep_body(log, body).await,
+        }
     }
 
     async fn body(&self, log: OwnerId, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {

@@ -24,7 +24,7 @@ impl Approved {
         let (identity, agent) = bench.identity("work", None);
         let grant = bench.grant(identity, ask());
         let operation = Probe {
-            demands: vec![(Action::Write, "fs:/a/b".parse().unwrap())],
+            demands: vec![(Action::Write, "fs:/a/b".parse().unwrap(), false)],
             name: "q3".into(),
             number: 7,
         };
@@ -69,9 +69,10 @@ fn asked<const EFFECT: u8>(bench: &Bench, agent: &Agent, operation: &Probe<EFFEC
 #[test]
 fn any_other_operation_needs_its_own_yes() {
     type Change = fn(&mut Probe<CHANGE>);
-    let variants: [(&str, Change); 6] = [
+    let variants: [(&str, Change); 7] = [
         ("another action", |probe| probe.demands[0].0 = Action::Read),
         ("another resource", |probe| probe.demands[0].1 = "fs:/a/c".parse().unwrap()),
+        ("all beneath it, too", |probe| probe.demands[0].2 = true),
         ("one demand more", |probe| probe.demands.push(probe.demands[0].clone())),
         ("another name", |probe| probe.name.push(' ')),
         ("no name", |probe| probe.name.clear()),

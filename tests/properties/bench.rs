@@ -80,21 +80,28 @@ pub(crate) const OBSERVE: u8 = 0;
 pub(crate) const CHANGE: u8 = 1;
 pub(crate) const RELEASE: u8 = 2;
 
+/// One demand of a probe, and whether it is on everything beneath, too.
+pub(crate) type Wanted = (Action, Resource, bool);
+
 /// An operation that touches whatever it says, and does nothing.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Probe<const EFFECT: u8> {
-    pub(crate) demands: Vec<(Action, Resource)>,
+    pub(crate) demands: Vec<Wanted>,
     pub(crate) name: String,
     pub(crate) number: u64,
 }
 
 impl<const EFFECT: u8> Probe<EFFECT> {
-    pub(crate) fn new(demands: &[(Action, Resource)], name: &str) -> Self {
+    pub(crate) fn new(demands: &[Wanted], name: &str) -> Self {
         Self { demands: demands.to_vec(), name: name.into(), number: 0 }
     }
 
     pub(crate) fn on(action: Action, resource: &str) -> Self {
-        Self::new(&[(action, resource.parse().unwrap())], "")
+        Self::new(&[(action, resource.parse().unwrap(), false)], "")
+    }
+
+    pub(crate) fn below(action: Action, resource: &str) -> Self {
+        Self::new(&[(action, resource.parse().unwrap(), true)], "")
     }
 }
 
@@ -117,10 +124,15 @@ impl<const EFFECT: u8> Operation for Probe<EFFECT> {
 }
 
 /// All of `each`, of which there is at least one.
-pub(crate) fn demands(each: &[(Action, Resource)]) -> Demands<'_> {
-    let [(action, resource), more @ ..] = each else { panic!("no demands") };
-    let first = Demands::one(*action, resource);
-    more.iter().fold(first, |all, (action, resource)| all.and(*action, resource))
+pub(crate) fn demands(each: &[Wanted]) -> Demands<'_> {
+    let [first, more @ ..] = each else { panic!("no demands") };
+    let first = match first {
+        (action, resource, false) => Demands::one(*action, resource),
+        (action, resource, true) => Demands::tree(*action, resource),
+    };
+    more.iter().fold(first, |all, (action, resource, tree)| {
+        if *tree { all.and_tree(*action, resource) } else { all.and(*action, resource) }
+    })
 }
 
 /// What layer 2 says.

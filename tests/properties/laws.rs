@@ -35,7 +35,7 @@ fn plain(rule: &oracle::Rule, effect: oracle::Effect) -> oracle::Rule {
 #[test]
 fn a_rule_added_moves_verdicts_its_own_way_only() {
     use oracle::Effect::{Allow, Ask, Deny};
-    let mut tally = Tally::default();
+    let (mut tally, mut trees) = (Tally::default(), Tally::default());
     for seed in 0..250 {
         let (mut dice, chain, asked) = questions(1_000_000 + seed, 16);
         let before = verdicts(&Line::of(&chain), &asked);
@@ -43,7 +43,13 @@ fn a_rule_added_moves_verdicts_its_own_way_only() {
             let mut more = chain.clone();
             let nth = usize::try_from(dice.below(chain.len() as u64)).unwrap();
             let added = plain(dice.pick(&chain[nth].rules).unwrap(), effect);
-            let added = oracle::Rule { id: 1000, ..added };
+            let mut added = oracle::Rule { id: 1000, ..added };
+            if let oracle::Region::Subtree(top) = &mut added.region
+                && top.parts.len() > 1
+                && dice.chance(40)
+            {
+                top.parts.pop();
+            }
             more[nth].rules.push(added.clone());
             let after = verdicts(&Line::of(&more), &asked);
             for ((was, is), asked) in before.iter().zip(&after).zip(&asked) {
@@ -60,10 +66,14 @@ fn a_rule_added_moves_verdicts_its_own_way_only() {
                 }
                 assert!(meets || was == is, "moved without matching: {asked:?}");
                 tally.count((effect, was, is));
+                if was != is && asked.model.iter().flatten().any(|demand| demand.tree) {
+                    trees.count((effect, was, is));
+                }
             }
         }
     }
     tally.print("verdicts before and after a rule is added");
+    trees.print("of them about trees, and moved");
     for moved in [
         (Deny, Verdict::Allow, Verdict::Deny),
         (Ask, Verdict::Allow, Verdict::Ask),
@@ -71,6 +81,7 @@ fn a_rule_added_moves_verdicts_its_own_way_only() {
     ] {
         let (effect, was, is) = moved;
         assert!(tally.of((effect, &was, &is)) > 20, "{moved:?} is hardly seen");
+        assert!(trees.of((effect, &was, &is)) > 4, "{moved:?} is hardly seen of trees");
     }
 }
 

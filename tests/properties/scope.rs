@@ -11,7 +11,7 @@ use clawnet_tests::model::{
 use futures::executor::block_on;
 
 use super::{
-    bench::{Bench, CHANGE, Probe, Tally, demands},
+    bench::{Bench, CHANGE, Probe, Tally, Wanted, demands},
     translate::{self, normal_chain, normal_demand},
 };
 
@@ -119,7 +119,7 @@ pub(super) struct Asked {
     pub(super) now: u64,
     requests: Vec<Request>,
     pub(super) model: Option<Vec<Demand>>,
-    pub(super) kernel: Option<Vec<(clawnet_core::Action, Resource)>>,
+    pub(super) kernel: Option<Vec<Wanted>>,
 }
 
 impl Asked {
@@ -136,6 +136,13 @@ impl Asked {
         let model = requests.iter().map(normal_demand).collect();
         let kernel = requests.iter().map(translate::request).collect();
         Self { now, requests, model, kernel }
+    }
+
+    /// The same without what lies beneath, if it is about any of that.
+    fn tops(&self) -> Option<Self> {
+        let mut model = self.model.clone().filter(|all| all.iter().any(|demand| demand.tree))?;
+        model.iter_mut().for_each(|demand| demand.tree = false);
+        Some(Self { now: self.now, requests: Vec::new(), model: Some(model), kernel: None })
     }
 
     /// Both sides refuse the same paths, but for the root, which the model has no name for.
@@ -162,6 +169,7 @@ fn the_engine_says_what_the_oracle_says() {
     const POLICIES: u64 = 1200;
     const REQUESTS: usize = 24;
     let (mut verdicts, mut submitted, mut budgets) = (Tally::default(), Tally::default(), 0);
+    let mut trees = Tally::default();
     for seed in 0..POLICIES {
         let (mut dice, chain, asked) = questions(seed, REQUESTS);
         let mut line = Line::of(&chain);
@@ -176,6 +184,9 @@ fn the_engine_says_what_the_oracle_says() {
                 above = said;
             }
             verdicts.count(above);
+            if let Some(alone) = asked.tops() {
+                trees.count((above, above < line.oracle(chain.len(), &alone)));
+            }
             if dice.chance(if above == Verdict::Deny { 5 } else { 35 }) {
                 line.submit(asked, (above, &format!("{nth}")));
                 submitted.count(above);
@@ -185,6 +196,7 @@ fn the_engine_says_what_the_oracle_says() {
         budgets += periods.sum::<u64>();
     }
     verdicts.print("decisions, engine = oracle");
+    trees.print("of them about trees, and less than of what they begin at");
     submitted.print("of them submitted for real");
     println!("uses of budgets in their last period: {budgets}");
     assert!(verdicts.total() >= 20_000);
@@ -192,6 +204,16 @@ fn the_engine_says_what_the_oracle_says() {
     assert!(verdicts.of(Verdict::Ask) * 50 >= verdicts.total(), "too few ask");
     assert!(verdicts.of(Verdict::Deny) * 10 >= verdicts.total(), "too few are denied");
     assert!(budgets > 200, "budgets are hardly used");
+    let reached = [
+        (Verdict::Allow, false),
+        (Verdict::Ask, false),
+        (Verdict::Ask, true),
+        (Verdict::Deny, false),
+        (Verdict::Deny, true),
+    ];
+    for (verdict, less) in reached {
+        assert!(trees.of((verdict, less)) >= 40, "too few trees are {verdict}, less: {less}");
+    }
     for verdict in [Verdict::Deny, Verdict::Ask, Verdict::Allow] {
         assert!(submitted.of(verdict) > 200, "too few submissions end in {verdict}");
     }

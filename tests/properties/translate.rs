@@ -11,6 +11,8 @@ use clawnet_tests::model::{
     oracle::{self, Effect, Mandate},
 };
 
+use super::bench::Wanted;
+
 /// The model's chain, as far as the kernel can say it.
 pub(super) fn normal_chain(chain: &[Mandate]) -> Vec<Mandate> {
     let link = |mandate: &Mandate| Mandate { rules: mandate.rules.iter().map(normal).collect() };
@@ -37,13 +39,13 @@ pub(super) fn normal_resource(resource: &oracle::Resource) -> oracle::Resource {
 
 /// A demand as the kernel reads it, or nothing if it refuses the text. A path is read by the
 /// kernel's own parser; other names are spelled in its alphabet first.
-pub(super) fn request(request: &Request) -> Option<(Action, Resource)> {
+pub(super) fn request(request: &Request) -> Option<Wanted> {
     let action = request.action.parse().ok()?;
     if request.kind == "fs" {
-        return Some((action, format!("fs:{}", request.text).parse().ok()?));
+        return Some((action, format!("fs:{}", request.text).parse().ok()?, request.tree));
     }
     let parts: Vec<&str> = request.text.split('/').collect();
-    Some((action, resource(&oracle::Resource::new(&request.kind, &parts))?))
+    Some((action, resource(&oracle::Resource::new(&request.kind, &parts))?, request.tree))
 }
 
 /// The same demand for the model, unless it refuses the path.
@@ -53,8 +55,8 @@ pub(super) fn normal_demand(request: &Request) -> Option<oracle::Demand> {
 }
 
 /// A demand the model has read.
-pub(super) fn demand(demand: &oracle::Demand) -> Option<(Action, Resource)> {
-    Some((demand.action.parse().ok()?, resource(&demand.resource)?))
+pub(super) fn demand(demand: &oracle::Demand) -> Option<Wanted> {
+    Some((demand.action.parse().ok()?, resource(&demand.resource)?, demand.tree))
 }
 
 /// A resource in the kernel's spelling: two differ exactly if the model's do.

@@ -127,7 +127,7 @@ impl<'r> Case<'r> {
     }
 
     /// The rules that let something pass, with the grants they are of: of every grantor at least
-    /// one for each demand, in force then.
+    /// one for each demand, about all of it, in force then.
     fn rules(
         &self,
         (on, identity): (&AuditRecord, IdentityId),
@@ -166,7 +166,7 @@ impl<'r> Case<'r> {
             let bears = |action, region| {
                 let mut own = own.clone();
                 own.any(|Granted { text, .. }| {
-                    text.actions().contains(action) && text.region().overlaps(region)
+                    text.actions().contains(action) && text.region().includes(region)
                 })
             };
             let all = demands.iter().all(|(action, region)| bears(action, region));

@@ -6,7 +6,9 @@ use crate::{
     id::{AgentId, IdentityId, OwnerId},
     key::PublicKey,
     note::Checkpoint,
+    operation::Demanded,
     record::{Act, AuditRecord, Event, SignedAct},
+    resource::Region,
     rule::{Rule, RuleId},
     time::Timestamp,
 };
@@ -133,6 +135,12 @@ impl fmt::Display for Proven {
         }
         let deed = self.intent.as_ref().or(self.question.as_ref()).unwrap_or(&self.subject);
         writeln!(f, "  what      {}", What(deed))?;
+        for (action, region) in demands(deed).into_iter().flat_map(Demanded::iter) {
+            if let Region::Subtree(root) = region {
+                let root = root.as_str().escape_debug();
+                writeln!(f, "  all of    {action} on {root} and everything beneath it")?;
+            }
+        }
         writeln!(f, "  when      {}, record {}", deed.at, deed.sequence)?;
         for granted in &self.rules {
             writeln!(f, "  grant     {granted}")?;
@@ -153,6 +161,19 @@ impl fmt::Display for Proven {
         let Self { checkpoint, kernel_key, .. } = self;
         write!(f, "  under     the checkpoint of {} records, ", checkpoint.size)?;
         write!(f, "root {}, signed by the certified key {kernel_key}", checkpoint.root)
+    }
+}
+
+/// What a record says an operation touches.
+fn demands(record: &AuditRecord) -> Option<&Demanded> {
+    if let Event::Intent(intent) = &record.event {
+        Some(&intent.demands)
+    } else if let Event::Asked(asked) = &record.event {
+        Some(&asked.demands)
+    } else if let Event::Denied(refused) = &record.event {
+        refused.demands.as_ref()
+    } else {
+        None
     }
 }
 

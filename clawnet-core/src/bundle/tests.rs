@@ -17,6 +17,8 @@ use crate::{
     tree::{Frontier, inclusion},
 };
 
+mod trees;
+
 /// A ledger in which agents of an identity beneath another asked, were told yes and no, and acted;
 /// in which both keys changed; and what it was signed under early and late.
 struct Story {

@@ -153,6 +153,14 @@ impl<'l> Entry<'l> {
         if self.ledger.now() >= self.at.after(BEGIN_WITHIN) {
             return Err(Stale::Late);
         }
+        self.stands(epoch, version)
+    }
+
+    /// Whether nothing that was decided on has changed since the intent.
+    pub(crate) fn stands(&self, epoch: u64, version: u64) -> Result<(), Stale> {
+        if self.ledger.failure().is_some() {
+            return Err(Stale::Ledger);
+        }
         let Actor::Agent { agent, identity } = self.actor else { return Err(Stale::Revoked) };
         if self.ledger.version() == version {
             return Ok(());

@@ -107,21 +107,31 @@ impl Term {
         Self::text(b'w', key)
     }
 
+    /// What touched all there is beneath this.
+    fn all_of(key: &str) -> Self {
+        Self::text(b'x', key)
+    }
+
     /// Terms of which each record that touches `region` has one. Others may have one too.
-    pub(crate) fn of_region(region: &Region) -> SmallVec<[Self; 2]> {
+    pub(crate) fn of_region(region: &Region) -> SmallVec<[Self; 8]> {
         let root = region.root();
+        // What touched all of something touched what is in it.
+        let around = root.prefixes().take(ANCESTORS_MAX);
+        let around = around.map(|prefix| Self::all_of(root.key_to(prefix)));
+        let mut terms: SmallVec<[Self; 8]> = around.collect();
         match region {
-            Region::Exact(_) => smallvec::smallvec![Self::exactly(root)],
+            Region::Exact(_) => terms.push(Self::exactly(root)),
             // Something that lies too deep is found by what it lies in.
             Region::Subtree(_) if root.prefixes().count() > ANCESTORS_MAX => {
                 let lies_in = root.prefixes().nth(ANCESTORS_MAX - 1);
                 let key = lies_in.map_or("", |prefix| root.key_to(prefix));
-                smallvec::smallvec![Self::beneath(key)]
+                terms.push(Self::beneath(key));
             }
             Region::Subtree(_) => {
-                smallvec::smallvec![Self::exactly(root), Self::beneath(root.key())]
+                terms.extend([Self::exactly(root), Self::beneath(root.key())]);
             }
         }
+        terms
     }
 
     /// What a demand on `resource` is found by: itself, and each region root above it.
@@ -130,6 +140,13 @@ impl Term {
         let above = resource.prefixes().take(ANCESTORS_MAX.min(depth.saturating_sub(1)));
         let above = above.map(|prefix| Self::beneath(resource.key_to(prefix)));
         std::iter::once(Self::exactly(resource)).chain(above)
+    }
+
+    /// What a demand on all of `region` is found by, too.
+    fn of_tree(region: &Region) -> Option<Self> {
+        let Region::Subtree(root) = region else { return None };
+        let reached = root.prefixes().take(ANCESTORS_MAX).last();
+        reached.map(|prefix| Self::all_of(root.key_to(prefix)))
     }
 
     /// What all that an agent does is found by.
@@ -169,6 +186,7 @@ pub(crate) fn of(record: &AuditRecord, bound: Option<&AgentState>) -> Terms {
         terms.extend([Term::verdict(verdict), Term::kind(kind)]);
         for (_, region) in demands.iter().flat_map(|demands| demands.iter()) {
             terms.extend(Term::of_resource(region.root()));
+            terms.extend(Term::of_tree(region));
         }
     };
     match &record.event {

@@ -7,10 +7,10 @@ use crate::{
     bound::Caller,
     id::{AgentId, GrantId, IdentityId},
     ledger::Follow,
-    operation::{Action, Demand, Demands},
+    operation::{Action, Demand, Demands, Extent},
     policy::{ActError, Standing},
     record::AuditRecord,
-    resource::Resource,
+    resource::{Region, Resource},
     rule::{Grant, Verdict},
     scope::{Ability, Capable, Explained},
     store::StoreError,
@@ -120,20 +120,41 @@ impl Owner {
         action: Action,
         resource: &Resource,
     ) -> Result<Explanation, OwnerError> {
+        self.explain_demand(identity, Demand::on(action, resource))
+    }
+
+    /// The same of an operation on all that `region` holds: of a subtree, with the rules about all
+    /// of it, and those that ask or deny somewhere in it.
+    pub fn explain_within(
+        &self,
+        identity: IdentityId,
+        action: Action,
+        region: &Region,
+    ) -> Result<Explanation, OwnerError> {
+        self.explain_demand(identity, Demand::within(action, region))
+    }
+
+    fn explain_demand(
+        &self,
+        identity: IdentityId,
+        demand: Demand<'_>,
+    ) -> Result<Explanation, OwnerError> {
         let (scope, now) = self.scope_of(identity)?;
-        let demand = Demand::on(action, resource);
-        let judgement = scope.judge(&Demands::one(action, resource), now);
+        let judgement = scope.judge(&Demands::only(demand), now);
         Ok(Explanation {
             verdict: judgement.verdict,
             why: judgement.code.map(|code| code.to_string()),
-            action,
-            resource: resource.clone(),
+            action: demand.action,
+            resource: demand.resource.clone(),
+            extent: demand.extent,
             mandates: scope.explain(demand, now),
         })
     }
 
     /// Everything `identity` may do now: each zone in which one verdict holds, after the minimum
-    /// over its chain. What is not listed, and lies in no listed subtree, is denied.
+    /// over its chain. What is not listed, and lies in no listed subtree, is denied. Each zone is
+    /// about the things in it one by one: an operation on everything beneath something gets the
+    /// least of the zones in there ([`Owner::explain_within`]).
     pub fn what_can(&self, identity: IdentityId) -> Result<Vec<Ability>, OwnerError> {
         let (scope, now) = self.scope_of(identity)?;
         Ok(scope.survey(now))
@@ -206,6 +227,8 @@ pub struct Explanation {
     pub action: Action,
     /// On what.
     pub resource: Resource,
+    /// On it alone, or on everything beneath it, too.
+    pub extent: Extent,
     /// What each mandate says, the owner's first.
     pub mandates: Vec<Explained>,
 }
@@ -213,6 +236,9 @@ pub struct Explanation {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} on {}", self.verdict, self.action, self.resource)?;
+        if self.extent == Extent::Subtree {
+            f.write_str(" and everything beneath it")?;
+        }
         if let Some(why) = &self.why {
             write!(f, ": {why}")?;
         }

@@ -29,7 +29,7 @@ pub struct Query {
     agent: Option<AgentId>,
     runtime: Option<String>,
     job: Option<String>,
-    regions: SmallVec<[Region; 1]>,
+    pub(super) regions: SmallVec<[Region; 1]>,
     verdict: Option<Verdict>,
     approval: Option<TicketId>,
     grant: Option<GrantId>,

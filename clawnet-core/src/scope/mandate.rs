@@ -12,7 +12,7 @@ use std::{
 
 use smallvec::smallvec;
 
-use super::{Finding, Matching, RuleState, Rules, first_difference};
+use super::{Finding, Matching, Moment, RuleState, Rules, first_difference};
 use crate::{
     denial::{DenyCode, Difference, NearMiss},
     id::IdentityId,
@@ -89,37 +89,37 @@ impl Mandate {
     }
 
     /// What this mandate says about one demand.
-    pub(crate) fn judge(&self, demand: Demand<'_>, now: Timestamp) -> Finding {
+    pub(crate) fn judge(&self, demand: Demand<'_>, at: Moment<'_>) -> Finding {
         match demand.extent {
-            Extent::Itself => self.judge_at(demand, Place::Here, now),
-            Extent::Subtree => self.judge_tree(demand, now),
+            Extent::Itself => self.judge_at(demand, Place::Here, at),
+            Extent::Subtree => self.judge_tree(demand, at),
         }
     }
 
-    pub(super) fn judge_at(&self, demand: Demand<'_>, place: Place, now: Timestamp) -> Finding {
+    pub(super) fn judge_at(&self, demand: Demand<'_>, place: Place, at: Moment<'_>) -> Finding {
         if self.overfull {
             return Finding::Deny(DenyCode::Unsettled, None);
         }
-        match self.sum(demand, place, now) {
+        match self.sum(demand, place, at) {
             (_, Some(rule)) => Finding::Deny(DenyCode::ExplicitDeny, Some(rule)),
             (sum, None) => sum.finding(),
         }
     }
 
     /// The rules at the resource's own place and above it, or the first that denies.
-    fn sum(&self, demand: Demand<'_>, place: Place, now: Timestamp) -> (Sum<'_>, Option<RuleId>) {
+    fn sum(&self, demand: Demand<'_>, place: Place, at: Moment<'_>) -> (Sum<'_>, Option<RuleId>) {
         let mut sum = Sum::default();
         let whole = demand.resource.key().len();
         for (depth, prefix) in demand.resource.prefixes().enumerate() {
             if self.depths >> depth.min(127) & 1 == 0 {
                 continue;
             }
-            let at = self.place(demand.resource.key_to(prefix), prefix.hash);
+            let here = self.place(demand.resource.key_to(prefix), prefix.hash);
             let exact = prefix.end == whole && place == Place::Here;
-            for index in at {
+            for index in here {
                 let Some(entry) = self.entries.get(index) else { continue };
                 let fits = (exact || !entry.exact) && entry.actions & demand.action.bit() != 0;
-                if fits && sum.add(entry, self.spent(index, entry, now), now).is_break() {
+                if fits && sum.add(entry, self.spent(index, entry, at), at.now).is_break() {
                     return (sum, Some(entry.rule));
                 }
             }
@@ -208,8 +208,10 @@ impl Mandate {
         found.map_or(0..0, |node| long(node.entries))
     }
 
-    fn spent(&self, index: usize, entry: &Line, now: Timestamp) -> bool {
-        entry.metered && self.held.get(index).is_none_or(|held| held.is_spent(now))
+    fn spent(&self, index: usize, entry: &Line, at: Moment<'_>) -> bool {
+        entry.metered
+            && !at.paid.contains(&entry.rule)
+            && self.held.get(index).is_none_or(|held| held.is_spent(at.now))
     }
 }
 

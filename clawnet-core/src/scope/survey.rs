@@ -40,10 +40,11 @@ fn verdict(scope: &Scope, action: Action, region: &Region, now: Timestamp) -> Ve
         Region::Subtree(_) => Place::Below,
     };
     let demand = Demand::on(action, region.root());
-    let each = scope.mandates.iter().map(|mandate| match mandate.judge_at(demand, place, now) {
-        Finding::Pass(verdict, _) => verdict,
-        Finding::Deny(..) => Verdict::Deny,
-    });
+    let each =
+        scope.mandates.iter().map(|mandate| match mandate.judge_at(demand, place, now.into()) {
+            Finding::Pass(verdict, _) => verdict,
+            Finding::Deny(..) => Verdict::Deny,
+        });
     each.min().unwrap_or(Verdict::Deny)
 }
 

@@ -65,6 +65,8 @@ pub struct Request {
     pub kind: String,
     /// A path for kind `fs`; else components with `/` between them.
     pub text: String,
+    /// And everything beneath it.
+    pub tree: bool,
 }
 
 impl Request {
@@ -73,7 +75,7 @@ impl Request {
     pub fn on(action: &str, resource: &Resource) -> Self {
         let root = if resource.kind == "fs" { "/" } else { "" };
         let text = format!("{root}{}", resource.parts.join("/"));
-        Self { action: action.to_owned(), kind: resource.kind.clone(), text }
+        Self { action: action.to_owned(), kind: resource.kind.clone(), text, tree: false }
     }
 
     /// The demand, unless the path is refused.
@@ -85,7 +87,7 @@ impl Request {
         } else {
             Resource::new(&self.kind, &parts)
         };
-        Some(Demand { action: self.action.clone(), resource })
+        Some(Demand { action: self.action.clone(), resource, tree: self.tree })
     }
 }
 
@@ -163,6 +165,11 @@ pub fn rules(dice: &mut Dice, above: &[Rule], (now, unit): (u64, u64)) -> Vec<Ru
             }
             rules.push(fresh);
         }
+        if let Some(other) = dice.pick(&rules).cloned().filter(|_| dice.chance(15)) {
+            let mut within = rule(dice, now, unit);
+            beside(dice, &mut within, other);
+            rules.push(Rule { effect: Effect::Ask, ..within });
+        }
         return rules;
     }
     let mut rules = Vec::new();
@@ -188,11 +195,30 @@ pub fn request(dice: &mut Dice, rules: &[Rule], now: &mut u64) -> Request {
     let all: Vec<&Rule> = rules.iter().collect();
     let from = if in_force.is_empty() || dice.chance(15) { &all } else { &in_force };
     let Some(rule) = dice.pick(from).copied() else { return garbage(dice) };
-    match dice.below(100) {
+    let request = match dice.below(100) {
         0..55 => derived(dice, rule),
         55..85 => mutated(dice, rule, now),
         _ => garbage(dice),
-    }
+    };
+    if dice.chance(25) { all_of(dice, rule, request) } else { request }
+}
+
+/// The same of everything beneath it, or of all that the rule is about, or is beneath.
+fn all_of(dice: &mut Dice, rule: &Rule, request: Request) -> Request {
+    let (Region::Subtree(top) | Region::Exact(top)) = &rule.region;
+    let mut top = top.clone();
+    let request = match dice.below(10) {
+        0..3 => request,
+        3..9 => Request { text: Request::on("", &top).text, kind: top.kind, ..request },
+        _ => {
+            if top.parts.len() > 1 {
+                top.parts.pop();
+            }
+            let action = dice.pick(&rule.actions).cloned().unwrap_or_default();
+            Request { text: Request::on("", &top).text, kind: top.kind, action, tree: true }
+        }
+    };
+    Request { tree: true, ..request }
 }
 
 /// Makes a story of `length` commands, starting from an empty world.
@@ -368,8 +394,8 @@ fn rule(dice: &mut Dice, now: u64, unit: u64) -> Rule {
     };
     Rule {
         effect: match dice.below(100) {
-            0..62 => Effect::Allow,
-            62..84 => Effect::Ask,
+            0..67 => Effect::Allow,
+            67..85 => Effect::Ask,
             _ => Effect::Deny,
         },
         actions: (0..=dice.below(3)).map(|_| dice.word(ACTIONS)).collect(),
@@ -429,7 +455,8 @@ fn garbage(dice: &mut Dice) -> Request {
     let bits = ["/", "/", "/", "a", "work", "..", ".", "space", " ", "%2e", "\0", "é", "A"];
     let text = (0..dice.below(7)).map(|_| dice.word(&bits)).collect();
     let kind = dice.word(&["fs", "fs", "fs", "tool", "env", "", "FS"]);
-    Request { action: dice.word(&["read", "write", "list", "Read", "", "read "]), kind, text }
+    let action = dice.word(&["read", "write", "list", "Read", "", "read "]);
+    Request { action, kind, text, tree: false }
 }
 
 fn answer(dice: &mut Dice) -> Answer {
@@ -441,8 +468,9 @@ fn answer(dice: &mut Dice) -> Answer {
 }
 
 fn name(demand: &Demand) -> String {
-    let Demand { action, resource } = demand;
-    format!("{action} {}:{}", resource.kind, resource.parts.join("/"))
+    let Demand { action, resource, tree } = demand;
+    let below = if *tree { " and below" } else { "" };
+    format!("{action} {}:{}{below}", resource.kind, resource.parts.join("/"))
 }
 
 const WORDS: &[&str] = &["work", "workspace", "a", "b", "Work"];
@@ -506,7 +534,8 @@ mod tests {
         };
         let parse = |request: &Request| match request.demand() {
             None if bug == 9 && request.text.contains("..") => {
-                Some(Demand { action: request.action.clone(), resource: split(&request.text) })
+                let (action, resource) = (request.action.clone(), split(&request.text));
+                Some(Demand { action, resource, tree: request.tree })
             }
             demand => demand,
         };
@@ -514,8 +543,19 @@ mod tests {
         let Some(demands) = demands else { return Verdict::Deny };
         let demands = if bug == 14 { &demands[..1] } else { &demands[..] };
         let links = if bug == 10 { &case.chain[..1] } else { &case.chain[..] };
+        let members = |link: &Mandate, demand: &Demand| {
+            let mut all = demand.members(&link.rules);
+            match bug {
+                15 => all = vec![Demand { tree: false, ..demand.clone() }],
+                16 if demand.tree => all = all.into_iter().step_by(2).collect(),
+                17 => all = all.split_off(all.len().saturating_sub(2)),
+                _ => {}
+            }
+            all
+        };
         let all = links.iter().flat_map(|link| {
-            demands.iter().map(move |demand| planted_one(bug, case, (link, demand)))
+            let each = demands.iter().flat_map(move |demand| members(link, demand));
+            each.map(move |demand| planted_one(bug, case, (link, &demand)))
         });
         if bug == 8 { all.max().unwrap() } else { all.min().unwrap() }
     }
@@ -568,7 +608,7 @@ mod tests {
     fn every_planted_bug_is_found_soon() {
         let wrong = |bug, seed: &u64| planted(bug, &case(*seed)) != case(*seed).verdict();
         assert_eq!((0..20_000).find(|seed| wrong(0, seed)), None);
-        for bug in 1..=14 {
+        for bug in 1..=17 {
             let mut found: Vec<u64> = (0..15)
                 .map(|run| (run * 2_000..).take(2_000).position(|seed| wrong(bug, &seed)))
                 .map(|place| place.map_or(2_000, |place| place as u64))

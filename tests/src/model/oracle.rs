@@ -2,7 +2,8 @@
 //!
 //! A mandate denies if any deny rule matches, else asks if any ask rule does, else allows if any
 //! allow rule does, else denies. A chain gives the minimum of its mandates, an operation the
-//! minimum over its demands. No rules, no mandates or no demands: deny.
+//! minimum over its demands, a demand on a tree the minimum over all that is or could be in it. No
+//! rules, no mandates or no demands: deny.
 
 use std::collections::BTreeSet;
 
@@ -84,6 +85,15 @@ impl Region {
         }
     }
 
+    /// Whether some thing is in both sets.
+    #[must_use]
+    pub fn meets(&self, other: &Self) -> bool {
+        let top = |region: &Self| match region {
+            Self::Subtree(top) | Self::Exact(top) => top.clone(),
+        };
+        self.contains(&top(other)) || other.contains(&top(self))
+    }
+
     /// Whether everything in `other` is in this set.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
@@ -148,12 +158,18 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Whether the rule speaks of `demand` at `now`.
+    /// Whether the rule speaks of `demand` at `now`: of all of it, or of some of it.
     #[must_use]
     pub fn applies(&self, demand: &Demand, now: u64) -> bool {
         self.window.holds(now)
             && self.actions.contains(&demand.action)
-            && self.region.contains(&demand.resource)
+            && self.region.meets(&demand.region())
+    }
+
+    /// Whether the rule speaks of all of `demand` at `now`.
+    #[must_use]
+    pub fn covers(&self, demand: &Demand, now: u64) -> bool {
+        self.applies(demand, now) && self.region.covers(&demand.region())
     }
 
     fn used_up(&self, spent: Spent<'_>) -> bool {
@@ -175,20 +191,57 @@ pub struct Demand {
     pub action: Action,
     /// To what.
     pub resource: Resource,
+    /// And to everything beneath it.
+    pub tree: bool,
 }
+
+impl Demand {
+    /// What it is about.
+    #[must_use]
+    pub fn region(&self) -> Region {
+        let thing = self.resource.clone();
+        if self.tree { Region::Subtree(thing) } else { Region::Exact(thing) }
+    }
+
+    /// Of all that it is about, one of each sort that `rules` could tell apart, each by itself:
+    /// what a rule names, what no rule names beneath that, and the same for the top.
+    pub(super) fn members(&self, rules: &[Rule]) -> Vec<Self> {
+        let alone = |resource: Resource| Self { resource, tree: false, ..self.clone() };
+        if !self.tree {
+            return vec![self.clone()];
+        }
+        let named = rules.iter().map(|rule| match &rule.region {
+            Region::Subtree(top) | Region::Exact(top) => top,
+        });
+        let named = named.filter(|thing| self.region().contains(thing)).chain([&self.resource]);
+        let each = named.flat_map(|thing| {
+            let mut below = thing.clone();
+            below.parts.push(UNNAMED.to_owned());
+            [alone(thing.clone()), alone(below)]
+        });
+        each.collect()
+    }
+}
+
+/// A component that is in no rule.
+const UNNAMED: &str = "\0";
 
 /// Judges an operation: the minimum over all mandates and demands.
 #[must_use]
 pub fn judge(chain: &[Mandate], demands: &[Demand], now: u64, spent: Spent<'_>) -> Verdict {
-    let each = chain.iter().flat_map(|link| demands.iter().map(move |demand| (link, demand)));
-    each.map(|(link, demand)| one(link, (demand, now), spent)).min().unwrap_or(Verdict::Deny)
+    let each = chain.iter().flat_map(|link| {
+        let single = demands.iter().flat_map(|demand| demand.members(&link.rules));
+        single.map(|demand| one(link, (&demand, now), spent)).min()
+    });
+    if demands.is_empty() { Verdict::Deny } else { each.min().unwrap_or(Verdict::Deny) }
 }
 
 /// The budgeted rules that lose one use when the operation runs; nothing where it may not run.
 ///
 /// For each mandate and demand: where it allows, no rule if one without a budget allows it, else
 /// the lowest id with uses left; where it asks, every ask rule that matches, since each of them
-/// bounds what runs. A rule met by several demands loses one use.
+/// bounds what runs. A rule met by several demands loses one use. Of a tree that is said by the
+/// rules about all of it, and every ask rule about some of it loses one, too.
 #[must_use]
 pub fn debits(
     chain: &[Mandate],
@@ -203,10 +256,13 @@ pub fn debits(
     for (link, demand) in chain.iter().flat_map(|l| demands.iter().map(move |d| (l, d))) {
         let there = |effect| {
             let rules = link.rules.iter().filter(move |rule| rule.effect == effect);
-            rules.filter(|rule| rule.applies(demand, now))
+            rules.filter(|rule| rule.covers(demand, now))
         };
+        let asks = link.rules.iter().filter(|rule| rule.effect == Effect::Ask);
+        let asks = asks.filter(|rule| rule.budget.is_some() && rule.applies(demand, now));
+        debited.extend(asks.map(|rule| rule.id));
         if there(Effect::Ask).next().is_some() {
-            debited.extend(there(Effect::Ask).filter(|r| r.budget.is_some()).map(|r| r.id));
+            // Needs no allow beside it.
         } else if !there(Effect::Allow).any(|rule| rule.budget.is_none()) {
             debited.extend(there(Effect::Allow).filter(|r| !r.used_up(spent)).map(|r| r.id).min());
         }
@@ -385,7 +441,7 @@ mod tests {
             let later = 30 + dice.below(50);
             let verdict = at(case, &case.chain, demands, case.now);
             let named = |link: &Mandate, demand: &Demand| {
-                let allows = |r: &Rule| r.effect == Effect::Allow && r.applies(demand, case.now);
+                let allows = |r: &Rule| r.effect == Effect::Allow && r.covers(demand, case.now);
                 link.rules.iter().any(allows)
             };
             let witnessed = case.chain.iter().all(|link| demands.iter().all(|d| named(link, d)));
@@ -410,7 +466,8 @@ mod tests {
 
     #[test]
     fn law_9_nothing_denies() {
-        let demand = Demand { action: "read".into(), resource: Resource::new("fs", &["a"]) };
+        let resource = Resource::new("fs", &["a"]);
+        let demand = Demand { action: "read".into(), resource, tree: false };
         let all = Rule {
             effect: Effect::Allow,
             actions: vec!["read".into()],

@@ -32,7 +32,8 @@ use crate::{
 
 #[derive(serde::Serialize)]
 struct Touch {
-    all: Vec<Resource>,
+    /// Each by itself, or with everything beneath it.
+    all: Vec<(Resource, bool)>,
     fails: bool,
     number: u64,
 }
@@ -43,8 +44,13 @@ impl Operation for Touch {
     const EFFECT: Effect = Effect::Change;
 
     fn demands(&self) -> Demands<'_> {
-        let first = Demands::one(Action::Write, &self.all[0]);
-        self.all.iter().skip(1).fold(first, |all, one| all.and(Action::Read, one))
+        let first = match &self.all[0] {
+            (one, false) => Demands::one(Action::Write, one),
+            (one, true) => Demands::tree(Action::Write, one),
+        };
+        self.all.iter().skip(1).fold(first, |all, (one, tree)| {
+            if *tree { all.and_tree(Action::Read, one) } else { all.and(Action::Read, one) }
+        })
     }
 }
 
@@ -147,6 +153,15 @@ const PLACES: [&str; 10] = [
     "net:api.example.com:443",
     "net:example.com",
     "repo:git.host/org/app@refs/heads/main",
+];
+/// What all is touched of: what holds places, is one, and what lies too deep to be named.
+const TREES: [&str; 6] = [
+    "fs:/a",
+    "fs:/a/b/c",
+    "fs:/f/g",
+    "fs:/f/g/h/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17",
+    "net:example.com",
+    "repo:git.host/org/app",
 ];
 const REGIONS: [&str; 8] = [
     "fs:/a",
@@ -261,8 +276,13 @@ impl World {
     }
 
     fn touch(&mut self) -> Touch {
-        let all = (0..=self.random.below(3)).map(|_| self.random.one(&PLACES).parse().unwrap());
-        let all = all.collect();
+        let mut one = || {
+            let tree = self.random.below(4) == 0;
+            let among: &[&str] = if tree { &TREES } else { &PLACES };
+            (self.random.one(among).parse().unwrap(), tree)
+        };
+        let all: Vec<_> = (0..4).map(|_| one()).collect();
+        let all = all[..=self.random.below(4)].to_vec();
         Touch { all, fails: self.random.below(8) == 0, number: self.random.below(4) as u64 }
     }
 
@@ -480,6 +500,13 @@ fn check(world: &mut World, met: &mut Met) {
             met.count("outcome not next", {
                 deed.outcome.as_ref().is_some_and(|outcome| outcome.sequence > deed.sequence + 1)
             });
+            let inside = |region: &Region| {
+                let touched = deed.demands.iter().flat_map(|demands| demands.iter());
+                let root = region.root();
+                let around = |of: &Region| of.contains(root) && of.root() != root;
+                touched.map(|(_, of)| of).any(around)
+            };
+            met.count("within what was touched whole", query.regions.iter().any(inside));
             met.count("recalled", {
                 deed.outcome.as_ref().is_some_and(|outcome| outcome.recalled.is_some())
             });
@@ -512,6 +539,7 @@ fn the_index_finds_what_a_scan_finds() {
         ("outcome not next", 1000),
         ("recalled", 50),
         ("erased between pages", 50),
+        ("within what was touched whole", 300),
     ] {
         assert!(met.0[what] >= least, "{what}: {}", met.0[what]);
     }

@@ -4,10 +4,8 @@
 //! is what those rules say, lowered by the rules about some of it that ask or deny. A rule that
 //! allows some of it changes nothing, and a use counts with the rules that cover all, and with
 //! every ask within.
-use super::{Finding, Held, Line, Mandate, Place, Sum};
-use crate::{
-    denial::DenyCode, operation::Demand, resource::Resource, rule::Verdict, time::Timestamp,
-};
+use super::{Finding, Held, Line, Mandate, Moment, Place, Sum};
+use crate::{denial::DenyCode, operation::Demand, resource::Resource, rule::Verdict};
 
 /// How many rules that ask or deny may lie within one demand. Beyond that it is denied: what lies
 /// beneath is to be demanded in parts.
@@ -15,8 +13,8 @@ pub(super) const RESTRICTING_MAX: usize = 4096;
 
 impl Mandate {
     /// The minimum over the resource and everything that is or could be beneath it.
-    pub(super) fn judge_tree(&self, demand: Demand<'_>, now: Timestamp) -> Finding {
-        let (verdict, mut rules) = match self.judge_at(demand, Place::Below, now) {
+    pub(super) fn judge_tree(&self, demand: Demand<'_>, at: Moment<'_>) -> Finding {
+        let (verdict, mut rules) = match self.judge_at(demand, Place::Below, at) {
             Finding::Pass(verdict, rules) => (verdict, rules),
             denied @ Finding::Deny(..) => return denied,
         };
@@ -26,7 +24,7 @@ impl Mandate {
         let mut sum = Sum::default();
         for (index, entry, _) in within {
             if entry.actions & demand.action.bit() != 0
-                && sum.add(entry, self.spent(index, entry, now), now).is_break()
+                && sum.add(entry, self.spent(index, entry, at), at.now).is_break()
             {
                 return Finding::Deny(DenyCode::ExplicitDeny, Some(entry.rule));
             }

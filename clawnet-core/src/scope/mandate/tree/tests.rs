@@ -7,6 +7,7 @@ use crate::{
     resource::Region,
     rule::{Budget, Rule, RuleId, Window},
     scope::{Meter, Scope},
+    time::Timestamp,
 };
 
 /// Small numbers without end.
