@@ -209,15 +209,15 @@ fn who_looks_needs_no_lock_and_who_opens_says_who_has_it() {
 #[test]
 fn who_follows_is_shown_what_another_process_writes() {
     let desk = Desk::new();
-    let mut command = desk.ledger("follow 34 --count 3");
+    let mut command = desk.ledger("follow 37 --count 3");
     let mut follower = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines().map(Result::unwrap);
     let known: Vec<_> = lines.by_ref().take(2).collect();
-    assert!(known[1].starts_with("  34"), "{known:?}");
+    assert!(known[1].starts_with("  37"), "{known:?}");
     assert_eq!(desk.status(&format!("erase {CONTENT}")), 0);
     let new: Vec<_> = lines.collect();
-    assert!(new[0].starts_with("  35") && new[0].contains("owner"), "{new:?}");
-    assert!(new[1].starts_with("  36") && new[1].contains("kernel"), "{new:?}");
+    assert!(new[0].starts_with("  38") && new[0].contains("owner"), "{new:?}");
+    assert!(new[1].starts_with("  39") && new[1].contains("kernel"), "{new:?}");
     assert!(follower.wait().unwrap().success());
 }
 

@@ -7,7 +7,7 @@ use clawnet_core::{
     Timestamp,
 };
 
-use super::workshop::{Deploy, Read, Workshop, Write};
+use super::workshop::{Clear, Deploy, Read, Workshop, Write};
 use crate::stop::{Status, Stop};
 
 /// What there is to try it on.
@@ -52,6 +52,7 @@ impl Story {
         let held = self.kernel.checkpoint().await.map_err(unsigned)?;
         self.release().await?;
         self.kernel.checkpoint().await.map_err(unsigned)?;
+        self.clear().await?;
         self.pass(Duration::from_mins(1));
         self.owner.freeze_all().await?;
         let records = self.kernel.head().sequence;
@@ -83,6 +84,17 @@ impl Story {
         self.done(&assistant, &publish).await?;
         let intent = self.kernel.head().sequence - 1;
         Ok((Digest::of_content(DRAFT.as_bytes()), intent))
+    }
+
+    /// The assistant takes away the drafts, and would take away what is published with them.
+    async fn clear(&self) -> Result<(), Stop> {
+        let work = self.owner.find_identity("work").ok_or("there is nobody at work");
+        let work = work.map_err(other_than_planned)?;
+        let assistant = work.agents.first().map(|(agent, _)| self.owner.agent(*agent));
+        let assistant = assistant.ok_or("the assistant is gone").map_err(other_than_planned)??;
+        let clear = |folder| Ok::<_, Stop>(Clear { folder: resource(folder)? });
+        self.done(&assistant, &clear("fs:/reports/drafts")?).await?;
+        self.denied(&assistant, &clear("fs:/reports")?).await
     }
 
     /// A release that one runtime begins and another ends.

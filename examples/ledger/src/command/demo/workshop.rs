@@ -64,6 +64,22 @@ impl Operation for Deploy {
     }
 }
 
+/// Takes away a folder and everything in it.
+#[derive(Debug, Serialize)]
+pub(super) struct Clear {
+    pub(super) folder: Resource,
+}
+
+impl Operation for Clear {
+    const KIND: &'static str = "file.clear";
+    type Output = ();
+    const EFFECT: Effect = Effect::Change;
+
+    fn demands(&self) -> Demands<'_> {
+        Demands::tree(Action::Write, &self.folder)
+    }
+}
+
 /// Does as it is told, and does nothing.
 #[derive(Debug)]
 pub(super) struct Workshop;
@@ -88,6 +104,16 @@ impl Endpoint<Write> for Workshop {
 
     async fn perform(&self, task: Authorized<'_, Write>) -> Result<(), Fault> {
         task.attest(task.operation().content);
+        Ok(())
+    }
+}
+
+impl Endpoint<Clear> for Workshop {
+    fn admit(&self, _: &Clear, _: &Caller) -> Result<Admission, Denial> {
+        Ok(Admission::unversioned())
+    }
+
+    async fn perform(&self, _: Authorized<'_, Clear>) -> Result<(), Fault> {
         Ok(())
     }
 }
