@@ -170,10 +170,7 @@ impl<E> Mount<E> {
         let task = Authorized { admitted, entry, evidence };
         let made = catch_unwind(AssertUnwindSafe(|| self.endpoint.perform(task)));
         let panicked = || Fault::new("panicked", "the endpoint panicked");
-        let future = match made {
-            Ok(future) => future,
-            Err(_) => return Err(panicked()),
-        };
+        let Ok(future) = made else { return Err(panicked()) };
         let mut future = pin!(future);
         let poll = |cx: &mut Context<'_>| {
             let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));

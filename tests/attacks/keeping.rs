@@ -185,10 +185,10 @@ fn evidence_that_cannot_be_kept_ends_the_kernel_before_the_outcome_names_it() {
 }
 
 fn outcome_before_recovery(desk: &Desk) -> Outcome {
-    let outcomes = desk.events().into_iter().filter_map(|event| match event {
-        Event::Outcome(outcome) => Some(outcome),
-        _ => None,
-    });
+    let outcomes = desk
+        .events()
+        .into_iter()
+        .filter_map(|event| if let Event::Outcome(outcome) = event { Some(outcome) } else { None });
     outcomes.last().unwrap()
 }
 
@@ -415,10 +415,11 @@ fn trees_are_judged_asked_about_and_found() {
     let intents: Vec<_> = again
         .events()
         .into_iter()
-        .filter_map(|event| match event {
-            Event::Intent(intent) => Some(intent.demands),
-            _ => None,
-        })
+        .filter_map(
+            |event| {
+                if let Event::Intent(intent) = event { Some(intent.demands) } else { None }
+            },
+        )
         .collect();
     assert_eq!(intents, [question.demands]);
 }

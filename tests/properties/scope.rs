@@ -141,7 +141,9 @@ impl Asked {
     /// The same without what lies beneath, if it is about any of that.
     fn tops(&self) -> Option<Self> {
         let mut model = self.model.clone().filter(|all| all.iter().any(|demand| demand.tree))?;
-        model.iter_mut().for_each(|demand| demand.tree = false);
+        for demand in &mut model {
+            demand.tree = false;
+        }
         Some(Self { now: self.now, requests: Vec::new(), model: Some(model), kernel: None })
     }
 

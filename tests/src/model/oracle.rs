@@ -229,7 +229,7 @@ const UNNAMED: &str = "\0";
 /// Judges an operation: the minimum over all mandates and demands.
 #[must_use]
 pub fn judge(chain: &[Mandate], demands: &[Demand], now: u64, spent: Spent<'_>) -> Verdict {
-    let each = chain.iter().flat_map(|link| {
+    let each = chain.iter().filter_map(|link| {
         let single = demands.iter().flat_map(|demand| demand.members(&link.rules));
         single.map(|demand| one(link, (&demand, now), spent)).min()
     });

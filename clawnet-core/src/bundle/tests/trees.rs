@@ -102,10 +102,14 @@ fn a_deed_on_a_thing_is_no_deed_on_all_beneath_it() {
         let thing: Resource = "fs:/a/b".parse().unwrap();
         let demands = || Demands::one(Action::Delete, &thing).recorded();
         for record in records.values_mut() {
-            match &mut record.event {
-                Event::Intent(intent) if who != "question" => intent.demands = demands(),
-                Event::Asked(question) if who != "intent" => question.demands = demands(),
-                _ => {}
+            if let Event::Intent(intent) = &mut record.event {
+                if who != "question" {
+                    intent.demands = demands();
+                }
+            } else if let Event::Asked(question) = &mut record.event
+                && who != "intent"
+            {
+                question.demands = demands();
             }
         }
         Case { owner: founder().owner(), records: &records }.prove(intent).map(drop)

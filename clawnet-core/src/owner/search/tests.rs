@@ -22,7 +22,7 @@ use crate::{
     id::{GrantId, IdentityId, OwnerId},
     kernel::Kernel,
     key::SoftwareKey,
-    operation::{Action, Demands, Effect, Operation},
+    operation::{Action, Demanded, Demands, Effect, Operation},
     resource::{Region, Resource},
     rule::Grant,
     store::{MemoryStore, Store},
@@ -501,7 +501,7 @@ fn check(world: &mut World, met: &mut Met) {
                 deed.outcome.as_ref().is_some_and(|outcome| outcome.sequence > deed.sequence + 1)
             });
             let inside = |region: &Region| {
-                let touched = deed.demands.iter().flat_map(|demands| demands.iter());
+                let touched = deed.demands.iter().flat_map(Demanded::iter);
                 let root = region.root();
                 let around = |of: &Region| of.contains(root) && of.root() != root;
                 touched.map(|(_, of)| of).any(around)

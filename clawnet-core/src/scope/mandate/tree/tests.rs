@@ -93,7 +93,7 @@ fn held(number: usize, rule: Rule, used: u32) -> Held {
 }
 
 fn any_rule(dice: &mut Dice, names: &[&str], number: usize) -> Held {
-    let root = resource(&dice.pick(names));
+    let root = resource(dice.pick(names));
     let region = if dice.chance(70) { Region::Subtree(root) } else { Region::Exact(root) };
     let effect = match dice.below(10) {
         0..5 => Verdict::Allow,
@@ -145,7 +145,7 @@ fn a_tree_is_judged_as_the_least_of_what_is_in_it() {
     for case in 0..60_000 {
         let kind = dice.pick(&["fs:", "fs:", "tool:", "env:", "repo:", "secret:", "net:"]);
         let names: Vec<&str> = NAMES.into_iter().filter(|name| name.starts_with(kind)).collect();
-        let links: Vec<Vec<Held>> = (0..1 + dice.below(2))
+        let links: Vec<Vec<Held>> = (0..=dice.below(2))
             .map(|link| {
                 let count = 1 + dice.below(5);
                 let any = (0..count).map(|nth| any_rule(&mut dice, &names, 100 * link + nth));
@@ -162,9 +162,9 @@ fn a_tree_is_judged_as_the_least_of_what_is_in_it() {
                 rules
             })
             .collect();
-        let root = resource(&dice.pick(&names));
+        let root = resource(dice.pick(&names));
         let all = links.concat();
-        let named = |rules: &[RuleId]| {
+        let only = |rules: &[RuleId]| {
             let of = |link: &Vec<Held>| {
                 link.iter().filter(|held| rules.contains(&held.id)).cloned().collect()
             };
@@ -189,7 +189,7 @@ fn a_tree_is_judged_as_the_least_of_what_is_in_it() {
             continue;
         }
         // What is named suffices, and every ask that counts uses is named.
-        assert_eq!(named(&judged.rules).judge(&tree, NOW).verdict, judged.verdict, "{text}");
+        assert_eq!(only(&judged.rules).judge(&tree, NOW).verdict, judged.verdict, "{text}");
         let region = Region::Subtree(root.clone());
         let counts = all.iter().filter(|held| {
             let Held { rule, .. } = held;
