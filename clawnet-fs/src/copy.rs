@@ -137,7 +137,7 @@ impl Endpoint<Copy> for Node {
             let mut plan = Plan::new(folders, change.key());
             let from = source(folders, task.caller(), &operation.path)?;
             let caller = (self, task.caller());
-            let both = operation.course().both(caller, &mut plan, task.version(), from)?;
+            let both = operation.course().both(caller, &mut plan, (task.version(), from))?;
             copied.replaced = both.target.is_some();
             let (planned, files) = bring(folders, plan, operation, both)?;
             (copied.files, copied.size_bytes) = files;

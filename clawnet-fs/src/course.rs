@@ -66,8 +66,7 @@ impl Course<'_> {
         &self,
         (node, caller): (&Node, &Caller),
         plan: &mut Plan<'_>,
-        admitted: Option<&Version>,
-        source: Option<Image>,
+        (admitted, source): (Option<&Version>, Option<Image>),
     ) -> Result<Both, FsError> {
         self.check()?;
         node.may_flow(self.from, self.to)?;

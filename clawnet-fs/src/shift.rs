@@ -147,7 +147,7 @@ impl Node {
         self.change(change, |_, folders| {
             let mut plan = Plan::new(folders, change.key());
             let source = self.image(change.caller, course.from)?;
-            let both = course.both((self, change.caller), &mut plan, admitted, source)?;
+            let both = course.both((self, change.caller), &mut plan, (admitted, source))?;
             may_go(folders, course.from, &both.source)?;
             replaced = both.target.is_some();
             plan.shift((course.from, course.to), both.source, both.target)?;

@@ -13,9 +13,11 @@ use crate::*;
 
 mod approval;
 mod confinement;
+mod copying;
 mod crash;
 mod listing;
 mod look;
+mod moving;
 mod plans;
 mod past;
 mod race;

@@ -86,7 +86,7 @@ impl Tree {
     pub(crate) fn planned(&self) -> Image {
         let hash = Some(digest(&self.entries));
         let size_bytes = u64::from(!self.entries.is_empty());
-        Image { hash, size_bytes, ..Image::planned_directory() }
+        Image { size_bytes, hash, ..Image::planned_directory() }
     }
 
     /// Makes the copy in `made`, an empty directory in the store.

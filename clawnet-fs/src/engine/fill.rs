@@ -41,7 +41,8 @@ impl Engine<'_> {
                 self.store.create(&step.slot, mode)?
             }
         };
-        match self.furnish(pin, &made, (content, &after), replaces) {
+        let coming = Coming { source: content.0, bytes: content.1, after: &after, replaces };
+        match self.furnish(pin, &made, &coming) {
             Ok(facts) => step.trade.set_after(after.made(&facts)),
             Err(error) => {
                 self.discard(step)?;
@@ -51,34 +52,29 @@ impl Engine<'_> {
         Ok(())
     }
 
-    fn furnish(
-        self,
-        pin: &Pin<'_>,
-        made: &File,
-        (content, after): ((&Source, &[u8]), &Image),
-        replaces: bool,
-    ) -> Result<Facts, FsError> {
+    fn furnish(self, pin: &Pin<'_>, made: &File, coming: &Coming<'_>) -> Result<Facts, FsError> {
+        let Coming { source, bytes, after, replaces } = *coming;
         let old = if replaces { Some(Image::open_unread(pin.handle(), pin.name())?) } else { None };
         if after.kind == EntryKind::Directory {
             // First, so that what is made in it gets from it what it is to get.
-            attributes::inherit((pin.directory(), pin.facts()), content.0.mode(), made)?;
+            attributes::inherit((pin.directory(), pin.facts()), source.mode(), made)?;
         }
-        match content {
-            (Source::Given, bytes) if after.kind == EntryKind::File => (&*made).write_all(bytes)?,
-            (Source::Given, _) => {}
-            (Source::Longer, bytes) => {
+        match source {
+            Source::Given if after.kind == EntryKind::File => (&*made).write_all(bytes)?,
+            Source::Given => {}
+            Source::Longer => {
                 let old = old.as_ref().map(|(file, facts)| (file, facts.size_bytes));
                 pour::lengthen(old, bytes, (made, after))?;
             }
-            (Source::Copied { from, image }, _) => pour::copy(self.folders, from, image, made)?,
-            (Source::Tree(tree), _) => {
+            Source::Copied { from, image } => pour::copy(self.folders, from, image, made)?,
+            Source::Tree(tree) => {
                 tree.build(self.folders, made, self.durability == Durability::PowerSafe)?;
             }
         }
         if let Some((old, facts)) = &old {
             attributes::take_over(old, facts, made)?;
         } else if after.kind == EntryKind::File {
-            attributes::inherit((pin.directory(), pin.facts()), content.0.mode(), made)?;
+            attributes::inherit((pin.directory(), pin.facts()), source.mode(), made)?;
         }
         if self.durability == Durability::PowerSafe {
             made.sync_all()?;
@@ -95,4 +91,12 @@ impl Engine<'_> {
             _ => self.store.discard(&step.slot),
         }
     }
+}
+
+/// What is about to come to a path.
+struct Coming<'a> {
+    source: &'a Source,
+    bytes: &'a [u8],
+    after: &'a Image,
+    replaces: bool,
 }
