@@ -124,13 +124,19 @@ impl Image {
     /// Whether `other` is this very object in this very state.
     pub(crate) fn is(&self, other: &Self) -> bool {
         let hashes_agree = self.hash.is_none() || other.hash.is_none() || self.hash == other.hash;
-        let directory = self.kind == EntryKind::Directory && self.size_bytes == 0;
+        let known = self.hash.is_some() && other.hash.is_some();
+        let directory = self.kind == EntryKind::Directory && (self.size_bytes == 0 || known);
         self.kind == other.kind
             && self.ino == other.ino
             && self.size_bytes == other.size_bytes
             && self.belongs_as(other)
             && (directory || self.modified == other.modified)
             && hashes_agree
+    }
+
+    /// Whether it is a directory that holds something.
+    pub(crate) const fn holds(&self) -> bool {
+        matches!(self.kind, EntryKind::Directory) && self.size_bytes > 0
     }
 
     /// Whether both have the same mode, owner and group.

@@ -3,8 +3,6 @@ use clawnet_core::{Action, Demands};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    handle::EntryKind,
-    image::Image,
     path::FsPath,
     refusal::FsError,
     step::{Step, Trade},
@@ -87,23 +85,18 @@ fn of_step(step: &Step) -> Vec<Need> {
     let path = &step.path;
     match &step.trade {
         Trade::Exchange { before, after } => {
-            vec![need(Action::Write, path, holds(before) || holds(after))]
+            vec![need(Action::Write, path, before.holds() || after.holds())]
         }
-        Trade::Place { after } => vec![need(Action::Write, path, holds(after))],
-        Trade::Take { before } => vec![need(Action::Delete, path, holds(before))],
+        Trade::Place { after } => vec![need(Action::Write, path, after.holds())],
+        Trade::Take { before } => vec![need(Action::Delete, path, before.holds())],
         Trade::Shift { from, after, before: None } => {
-            let tree = holds(after);
+            let tree = after.holds();
             vec![need(Action::Delete, from, tree), need(Action::Write, path, tree)]
         }
         Trade::Shift { from, after, before: Some(before) } => {
-            let tree = holds(after) || holds(before);
+            let tree = after.holds() || before.holds();
             let of = |path| [need(Action::Delete, path, tree), need(Action::Write, path, tree)];
             [of(from), of(path)].concat()
         }
     }
-}
-
-/// A directory with something in it.
-const fn holds(image: &Image) -> bool {
-    matches!(image.kind, EntryKind::Directory) && image.size_bytes > 0
 }

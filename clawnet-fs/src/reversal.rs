@@ -78,11 +78,23 @@ impl Node {
         self.change(&change, |journal, folders| {
             let done = what.is_true(journal, task.caller())?;
             let mut sight = self.sight(folders);
-            sight.follow(backwards(&done))?;
+            self.follow(&mut sight, &done)?;
             self.is_version_of(task.caller(), task.version(), [what.needs])?;
             Ok(sight.into_steps())
         })?;
         Ok(())
+    }
+
+    /// Takes the way back over a change as made, if every step of it fits.
+    ///
+    /// A file is as it was when it came, so it brings nothing to where it came from. What a
+    /// directory holds by now has to be allowed to flow there.
+    pub(crate) fn follow(&self, sight: &mut Sight<'_>, change: &Change) -> Result<(), FsError> {
+        for step in backwards(change) {
+            let from = step.from().filter(|_| step.trade.after().is_some_and(Image::holds));
+            from.map_or(Ok(()), |from| self.may_flow(from, &step.path))?;
+        }
+        sight.follow(backwards(change))
     }
 
     pub(crate) fn sight<'n>(&'n self, folders: &'n Folders) -> Sight<'n> {

@@ -8,14 +8,13 @@ use clawnet_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    folders::Folders,
     journal::{Change, Journal, State},
     need::{Need, Needs},
     node::{Changing, Node},
     path::FsPath,
     read::within,
     refusal::FsError,
-    reversal::{Reversal, backwards, needs_of},
+    reversal::{Reversal, needs_of},
     sight::Sight,
     step::Step,
 };
@@ -242,7 +241,7 @@ impl Endpoint<Rollback> for Node {
             let mut refused = Vec::new();
             for back in &operation.undoes {
                 let done = chosen(journal, operation, task.caller(), back)?;
-                if let Err(error) = fit(folders, &mut sight, &operation.below, &done) {
+                if let Err(error) = self.fit(&mut sight, &operation.below, &done) {
                     refused.push((back.intent, error));
                 }
                 let chosen = Chosen { change: done, only: back.only.clone() };
@@ -280,7 +279,7 @@ impl Node {
         let mut undoes = Vec::new();
         for chosen in found {
             let change = &chosen.change;
-            let refusal = fit(&folders, &mut sight, &operation.below, change).err();
+            let refusal = self.fit(&mut sight, &operation.below, change).err();
             let needs = needs_of(change);
             let shown = needs.as_ref().is_ok_and(|needs| {
                 needs.iter().all(|need| {
@@ -306,6 +305,21 @@ impl Node {
     }
 }
 
+impl Node {
+    /// Takes the way back over a change as made, if it fits and stays below `below`.
+    fn fit(&self, sight: &mut Sight<'_>, below: &FsPath, change: &Change) -> Result<(), FsError> {
+        if change.state == State::Expired {
+            return Err(FsError::Expired);
+        }
+        for path in change.steps.iter().flat_map(Step::paths) {
+            if !path.is_beneath(below) {
+                return Err(FsError::Outside);
+            }
+        }
+        self.follow(sight, change)
+    }
+}
+
 /// A change that a rollback names: it says what it needs, and the rollback is about it.
 fn chosen(
     journal: &Journal,
@@ -318,25 +332,6 @@ fn chosen(
         return Ok(change);
     }
     Err(FsError::InvalidRequest("a change is not one that the rollback is about"))
-}
-
-/// Takes the way back over a change as made, if it fits and stays below `below`.
-fn fit(
-    folders: &Folders,
-    sight: &mut Sight<'_>,
-    below: &FsPath,
-    change: &Change,
-) -> Result<(), FsError> {
-    if change.state == State::Expired {
-        return Err(FsError::Expired);
-    }
-    for path in change.steps.iter().flat_map(Step::paths) {
-        folders.locate_for_change(path)?;
-        if !path.is_beneath(below) {
-            return Err(FsError::Outside);
-        }
-    }
-    sight.follow(backwards(change))
 }
 
 fn touches(change: &Change, below: &FsPath) -> bool {

@@ -18,6 +18,7 @@ use crate::{
     refusal::FsError,
     step::{Slot, Step, Trade},
     store::Store,
+    tree,
 };
 
 /// The folders and the store as they will be.
@@ -107,6 +108,7 @@ impl<'n> Sight<'n> {
             }
             Trade::Take { before } => {
                 self.is_left(path, before)?;
+                self.is_untouched(path, before)?;
                 self.is_vacant(&step.slot)?;
             }
             Trade::Shift { from, after, before } => {
@@ -130,14 +132,52 @@ impl<'n> Sight<'n> {
         let Some(found) = self.found(path)? else { return Err(conflict(None)) };
         if left.kind == EntryKind::Directory {
             let same = (left.kind, left.ino) == (found.kind, found.ino);
-            let fits = same && (left.size_bytes > 0 || self.is_empty(path)?);
-            return if fits { Ok(()) } else { Err(conflict(Some(&found))) };
+            if !same || left.size_bytes == 0 && !self.is_empty(path)? {
+                return Err(conflict(Some(&found)));
+            }
+            return self.may_go(path, left);
         }
         if !left.holds_what(&found) {
             return Err(conflict(Some(&found)));
         }
         *left = found;
         Ok(())
+    }
+
+    /// Refuses to take along what an agent could not name, of what lies in a directory now.
+    fn may_go(&self, path: &FsPath, left: &Image) -> Result<(), FsError> {
+        match self.at(path)? {
+            Now::Path(now) if left.size_bytes > 0 => {
+                tree::may_go(self.folders, &self.folders.locate(&now)?)
+            }
+            Now::Path(_) | Now::Slot(..) | Now::Made(_) | Now::Nowhere => Ok(()),
+        }
+    }
+
+    /// Refuses a directory that goes to the store and holds something else than was left in it, as
+    /// far as that can be told before the steps before it are made: the engine looks again.
+    fn is_untouched(&self, path: &FsPath, left: &Image) -> Result<(), FsError> {
+        let conflict = |found| Err(FsError::Conflict { expected: left.hash, found });
+        if left.kind != EntryKind::Directory {
+            return Ok(());
+        }
+        let inside = |put: &FsPath| put != path && put.is_beneath(path);
+        let touched = self.steps.iter().flat_map(Step::paths).any(inside);
+        let now = self.at(path)?;
+        match self.look(&now)? {
+            Some(found) if !left.belongs_as(&found) => return conflict(None),
+            Some(found) if left.size_bytes > 0 && left.hash.is_none() => {
+                let same = !touched && left.modified == found.modified;
+                return if same { Ok(()) } else { conflict(None) };
+            }
+            Some(_) | None => {}
+        }
+        let Some(directory) = self.directory(&now)?.filter(|_| left.hash.is_some() && !touched)
+        else {
+            return Ok(());
+        };
+        let found = Some(tree::digest_of(directory.as_fd())?);
+        if found == left.hash { Ok(()) } else { conflict(found) }
     }
 
     fn is_free(&self, path: &FsPath) -> Result<(), FsError> {
@@ -154,10 +194,18 @@ impl<'n> Sight<'n> {
 
     /// Refuses if what will be in a slot is not what was put away.
     fn is_kept(&self, slot: &Slot, kept: &Image) -> Result<(), FsError> {
-        match self.look(&self.back_from(Now::Slot(slot.clone(), String::new()))?)? {
-            Some(image) if kept.seals(&image) => Ok(()),
-            _ => Err(FsError::Tampered),
-        }
+        let now = self.back_from(Now::Slot(slot.clone(), String::new()))?;
+        let image = self.look(&now)?.ok_or(FsError::Tampered)?;
+        let whole = match &now {
+            Now::Slot(..) if kept.kind == EntryKind::Directory && kept.hash.is_some() => {
+                let directory = self.directory(&now)?.ok_or(FsError::Tampered)?;
+                kept.seals(&image) && Some(tree::digest_of(directory.as_fd())?) == kept.hash
+            }
+            Now::Slot(..) => kept.seals(&image),
+            // An earlier step of this plan puts it there, and was looked at.
+            Now::Path(_) | Now::Made(_) | Now::Nowhere => kept.is_still(&image),
+        };
+        if whole { Ok(()) } else { Err(FsError::Tampered) }
     }
 
     /// Refuses if a slot is not free to put something away.

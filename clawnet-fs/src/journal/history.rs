@@ -204,11 +204,11 @@ impl History {
             Event::Begin { .. } => {}
             Event::Intent(opened) => self.begin(opened, mark),
             Event::Commit { by, raced, recovered, .. } => {
-                let reversed = self.end(by, State::Done).map(|row| {
+                let ended = self.end(by, State::Done).map(|row| {
                     (row.raced, row.recovered, row.mark) = (raced, recovered, mark);
                     (row.reverses.clone(), row.roots.clone())
                 });
-                let (reverses, roots) = reversed.unwrap_or_default();
+                let (reverses, roots) = ended.unwrap_or_default();
                 for intent in reverses {
                     self.take_back(Key { intent, owner: by.owner }, &roots);
                 }

@@ -20,7 +20,6 @@ use crate::{
     image::Image,
     journal::{Change, Event},
     pause::Point,
-    refusal::FsError,
     sight::Sight,
     step::{Step, Trade},
 };
@@ -81,18 +80,21 @@ fn take_back(engine: Engine<'_>, step: &Step) -> bool {
 
 /// What a step displaced lies in its slot.
 fn fill_in(engine: Engine<'_>, step: &mut Step) {
-    if matches!(step.trade, Trade::Exchange { .. } | Trade::Take { .. })
-        && let Ok(Some(image)) = in_slot(engine, step)
+    let image = Image::at(engine.store.handle(), step.slot.as_str());
+    if let (None, Some(before), Ok(Some(image))) = (step.from(), step.trade.before(), image)
+        && before.ino == image.ino
     {
-        step.trade.set_before(image);
+        step.trade.set_before(Image { hash: image.hash.or(before.hash), ..image });
     }
 }
 
 /// How many steps were made. None if that cannot be told.
 fn count_made(engine: Engine<'_>, steps: &[Step]) -> Option<usize> {
-    let told: Vec<Told> = steps.iter().map(|step| tell(engine, step)).collect();
-    if told.contains(&Told::Unclear) {
-        return None;
+    let mut told = vec![Told::Nothing; steps.len()];
+    for nth in 0..steps.len() {
+        if told.get(nth) == Some(&Told::Nothing) {
+            tell(engine, steps, nth, &mut told)?;
+        }
     }
     let least = told.iter().rposition(|told| *told == Told::Made).map_or(0, |last| last + 1);
     let most = told.iter().position(|told| *told == Told::NotMade).unwrap_or(steps.len());
@@ -106,28 +108,36 @@ fn count_made(engine: Engine<'_>, steps: &[Step]) -> Option<usize> {
     })
 }
 
-/// What the slot says of a step.
+/// What the slots say of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
     Made,
     NotMade,
     /// It uses no slot.
     Nothing,
-    Unclear,
 }
 
-fn tell(engine: Engine<'_>, step: &Step) -> Told {
-    let Ok(slot) = in_slot(engine, step) else { return Told::Unclear };
-    let is = |image: &Image| slot.as_ref().is_some_and(|slot| image.is(slot));
-    match &step.trade {
-        Trade::Shift { .. } => Told::Nothing,
-        Trade::Place { after } if is(after) => Told::NotMade,
-        Trade::Take { before } | Trade::Exchange { before, .. } if is(before) => Told::Made,
-        Trade::Exchange { after, .. } if is(after) => Told::NotMade,
-        Trade::Place { .. } if slot.is_none() => Told::Made,
-        Trade::Take { .. } if slot.is_none() => Told::NotMade,
-        Trade::Place { .. } | Trade::Take { .. } | Trade::Exchange { .. } => Told::Unclear,
+/// What its slot says of a step, and of those after it that use the same: one after the other they
+/// leave different things in it. None if what is there is none of them.
+fn tell(engine: Engine<'_>, steps: &[Step], first: usize, told: &mut [Told]) -> Option<()> {
+    let step = steps.get(first).filter(|step| step.from().is_none());
+    let Some(Step { slot, .. }) = step else { return Some(()) };
+    let uses = |step: &&Step| step.slot == *slot && step.from().is_none();
+    let held = steps.iter().filter(uses).map(|step| step.trade.after());
+    let last = steps.iter().rfind(uses)?.trade.before();
+    let found = Image::at(engine.store.handle(), slot.as_str()).ok()?;
+    let is = |held: Option<&Image>| match (held, &found) {
+        (Some(held), Some(found)) => held.is(found),
+        (None, None) => true,
+        _ => false,
+    };
+    let mut fits = held.chain([last]).enumerate().filter(|(_, held)| is(*held));
+    let (made, _) = fits.next().filter(|_| fits.next().is_none())?;
+    let own = steps.iter().zip(told).filter(|(step, _)| uses(step));
+    for (nth, (_, told)) in own.enumerate() {
+        *told = if nth < made { Told::Made } else { Told::NotMade };
     }
+    Some(())
 }
 
 fn is_shifted(engine: Engine<'_>, step: &Step, made: bool) -> bool {
@@ -137,8 +147,4 @@ fn is_shifted(engine: Engine<'_>, step: &Step, made: bool) -> bool {
         Found::NotMade => !made,
         Found::Unclear => false,
     }
-}
-
-fn in_slot(engine: Engine<'_>, step: &Step) -> Result<Option<Image>, FsError> {
-    Image::at(engine.store.handle(), step.slot.as_str())
 }
