@@ -1,23 +1,190 @@
 //! Information flow: content goes from one label to another only by the owner's rule.
+//!
+//! Every folder has a label. Content keeps the label of the folder it was in, in the store too. A
+//! *run* (the caller's job if it has one, else its agent) that was told content of a label carries
+//! that label for good: whatever it writes may hold what it knows. So before content goes to a
+//! place, each label it may carry has to be allowed to flow to the place's label:
+//!
+//! | content goes | and carries |
+//! |---|---|
+//! | to a run: read, search text | the folder's label, recorded before the bytes are given |
+//! | from a run: write, append, new directories and their names | every label the run was told |
+//! | from a folder: copy, move, rename | the label of where it was |
+//! | from the store: undo, redo, rollback | the label of where it was when it was put away |
+//!
+//! **Promises** that nothing in this table happens without a rule, after a restart too. A rule goes
+//! one way, and two rules are not a third: with `a` to `b` and `b` to `c`, a run that was told `a`
+//! does not write to `c`. What was put into `b` is `b`'s from then on.
+//!
+//! **Not covered**: that something exists, its name, size and times, which change is taken back, the
+//! digest in a conflict or a condition, and what runs tell each other outside the files.
+use std::sync::{Arc, PoisonError};
+
 use clawnet_core::Caller;
 
-use crate::{node::Node, path::FsPath, refusal::FsError};
+use crate::{
+    folders::Folders,
+    handle::EntryKind,
+    journal::{Event, History, Key},
+    node::{Changing, Node},
+    path::FsPath,
+    refusal::FsError,
+    step::{Step, Trade},
+};
+
+/// How many pairs of run and label a node remembers.
+const TOLD_MAX: usize = 1_000_000;
 
 impl Node {
     /// Whether content of `from` may come to `to`, by copying or moving.
+
     pub(crate) fn may_flow(&self, from: &FsPath, to: &FsPath) -> Result<(), FsError> {
-        self.folders().locate(from)?;
-        self.folders().locate(to).map(drop)
+        let folders = self.folders();
+        let (from, to) = (folders.locate(from)?, folders.locate(to)?);
+        folders.lets_flow(from.root.label(), to.root.label())
     }
 
     /// Notes that a run is about to be told content of `path`, from where on it may write it only
-    /// where that may flow.
+    /// where that may flow. What is not known yet is recorded first.
+    ///
+    /// Not for use while a change is made: the journal is busy then.
     pub(crate) fn tell(&self, caller: &Caller, path: &FsPath) -> Result<(), FsError> {
-        self.folders().locate_for(caller.identity(), path).map(drop)
+        let folders = self.folders();
+        let place = folders.locate_for(caller.identity(), path)?;
+        let label = place.root.label();
+        let is_known = || self.labels_told(caller, |told| told.contains(label));
+        if is_known() {
+            return Ok(());
+        }
+        let mut journal = self.journal()?;
+        journal.is_open()?;
+        if is_known() {
+            return Ok(());
+        }
+        if journal.history().told().len() >= TOLD_MAX {
+            let max = TOLD_MAX as u64;
+            return Err(FsError::LimitExceeded { what: "runs and what they were told", max });
+        }
+        let (owner, who) = (caller.owner(), caller.into());
+        let event = Event::Told { owner, who, label: label.clone() };
+        self.noting(journal.append(event))?;
+        let mut told = self.told().write().unwrap_or_else(PoisonError::into_inner);
+        told.add(owner, &caller.into(), label);
+        Ok(())
     }
 
     /// Whether all that a run was told may flow to `path`.
-    pub(crate) fn may_write(&self, _: &Caller, path: &FsPath) -> Result<(), FsError> {
-        self.folders().locate(path).map(drop)
+    pub(crate) fn may_write(&self, caller: &Caller, path: &FsPath) -> Result<(), FsError> {
+        let folders = self.folders();
+        let place = folders.locate_for(caller.identity(), path)?;
+        self.lets_write(caller, &folders, place.root.label())
     }
+
+    /// The same by one list, to a place of a label.
+    pub(crate) fn lets_write(
+        &self,
+        caller: &Caller,
+        folders: &Folders,
+        to: &str,
+    ) -> Result<(), FsError> {
+        self.labels_told(caller, |told| {
+            told.iter().try_for_each(|label| folders.lets_flow(label, to))
+        })
+    }
+
+    /// Layer 2 on every step of a change, by one list: whether it is served to the caller, may change,
+    /// and whether what it brings may come there.
+    pub(crate) fn permits(
+        &self,
+        folders: &Folders,
+        change: &Changing<'_>,
+        (steps, carried): (&[Step], &[Carried]),
+    ) -> Result<(), FsError> {
+        let identity = change.caller.identity();
+        let label =
+            |path| folders.locate_change_for(identity, path).map(|place| place.root.label());
+        for (nth, (step, carried)) in steps.iter().zip(carried).enumerate() {
+            label(&step.path)?;
+            let to = label(destination(steps, nth, step))?;
+            match carried {
+                Carried::Nothing => {}
+                Carried::OfTheRun => self.lets_write(change.caller, folders, to)?,
+                Carried::Kept(label) => folders.lets_flow(label, to)?,
+                Carried::Moved(home) => {
+                    let from = label(step.from().unwrap_or(&step.path))?;
+                    let to = label(&step.path)?;
+                    if home.as_ref() != Some(to) {
+                        folders.lets_flow(from, to)?;
+                    }
+                    if step.trade.before().is_some() {
+                        folders.lets_flow(to, from)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn labels_told<T>(&self, caller: &Caller, look: impl FnOnce(&[Arc<str>]) -> T) -> T {
+        let told = self.told().read().unwrap_or_else(PoisonError::into_inner);
+        look(told.of(caller.owner(), caller.agent(), caller.job()))
+    }
+}
+
+impl Changing<'_> {
+    /// Whose content each step of the change brings along.
+    pub(crate) fn carried(
+        &self,
+        history: &History,
+        steps: &[Step],
+    ) -> Result<Vec<Carried>, FsError> {
+        let carried = steps.iter().map(|step| {
+            Ok(match &step.trade {
+                Trade::Take { .. } => Carried::Nothing,
+                Trade::Exchange { .. } | Trade::Place { .. } if step.fresh => Carried::OfTheRun,
+                Trade::Exchange { .. } | Trade::Place { .. } => {
+                    let item = history.shelf().item(&step.slot).ok_or(FsError::Expired)?;
+                    Carried::Kept(item.label.clone())
+                }
+                Trade::Shift { after, before, .. } => {
+                    let alone = before.is_none() && after.kind != EntryKind::Directory;
+                    Carried::Moved(home(history, self, &step.path).filter(|_| alone))
+                }
+            })
+        });
+        carried.collect()
+    }
+}
+
+/// Where what the `nth` step places is at the end of the change. What a shift will exchange for
+/// another thing stands in that thing's place only until then.
+fn destination<'s>(steps: &'s [Step], nth: usize, step: &'s Step) -> &'s FsPath {
+    let mut later = steps.iter().skip(nth + 1).filter(|later| later.trade.before().is_some());
+    let shift = later.find(|later| later.from().is_some() && later.path == step.path);
+    shift.and_then(Step::from).unwrap_or(&step.path)
+}
+
+/// The label of a path at the time of the moves that a change takes back: what comes back there is
+/// at home. A move that took back another did not take its content from where that belongs.
+fn home(history: &History, change: &Changing<'_>, path: &FsPath) -> Option<Arc<str>> {
+    let owner = change.caller.owner();
+    let mut homes = change.reverses.iter().map(|intent| {
+        let row = history.get(Key { intent: *intent, owner })?;
+        let (_, label) = history.labels_of(row).of(path.as_str())?;
+        row.reverses.is_empty().then(|| label.clone())
+    });
+    let first = homes.next()??;
+    homes.all(|home| home.as_ref() == Some(&first)).then_some(first)
+}
+
+/// Whose content a step brings to its path.
+#[derive(Debug)]
+pub(crate) enum Carried {
+    Nothing,
+    /// Whatever the run was told.
+    OfTheRun,
+    /// What was kept, of this label.
+    Kept(Arc<str>),
+    /// What was at another path; and if it only returns, the label it had.
+    Moved(Option<Arc<str>>),
 }

@@ -234,6 +234,11 @@ impl Folders {
         self.roots.iter().map(|root| (root.name.clone(), root.label.clone())).collect()
     }
 
+    /// Whether that is `labels`.
+    pub(crate) fn has_labels(&self, labels: &Labels) -> bool {
+        labels.are_those_of(self.roots.iter().map(|root| (&root.name, &root.label)))
+    }
+
     /// Whether content of one label may come to places of another.
     pub(crate) fn lets_flow(&self, from: &str, to: &str) -> Result<(), FsError> {
         if from == to || self.flows.get(from).is_some_and(|all| all.contains(to)) {

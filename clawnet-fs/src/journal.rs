@@ -10,17 +10,26 @@ use std::{
     fs::File,
     io::{BufRead, BufReader, Read, Write},
     os::unix::fs::FileExt,
+    sync::Arc,
 };
 
 use clawnet_core::{AgentId, Caller, Digest, IdentityId, OwnerId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{refusal::FsError, step::Step};
+use crate::{
+    label::Labels,
+    refusal::FsError,
+    step::{Slot, Step},
+};
 
 mod history;
+mod shelf;
+mod told;
 
 pub(crate) use history::{Change, History, Row, State, Which};
+pub(crate) use shelf::Shelf;
+pub(crate) use told::Told;
 
 use history::Mark;
 
@@ -49,6 +58,14 @@ pub(crate) enum Event {
     Abort { by: Key, why: String },
     /// It is half way, and what is there is not what the node knows: everything is kept.
     Conflict { by: Key, why: String },
+    /// Folders have these labels from here on.
+    Labels(Labels),
+    /// About to tell a run content of a label, for the first time.
+    Told { label: Arc<str>, owner: OwnerId, who: Who },
+    /// About to take a tree whose files are this long together.
+    Weighed { size_bytes: u64, slot: Slot },
+    /// What a change kept is about to go, slot by slot. It cannot be undone any more.
+    Pruned { by: Key, slots: Vec<Slot> },
 }
 
 /// Which change: the owner whose ledger ordered it, and the intent's place there.
@@ -161,6 +178,11 @@ impl Journal {
         &self.history
     }
 
+    /// Notes that a slot which was to be emptied is empty.
+    pub(crate) fn emptied(&mut self, slot: &Slot) {
+        self.history.emptied(slot);
+    }
+
     /// Refuses if nothing can be recorded any more.
     pub(crate) fn is_open(&self) -> Result<(), FsError> {
         self.closed.clone().map_or(Ok(()), |why| Err(FsError::LogUnavailable(why)))
@@ -224,7 +246,13 @@ impl Journal {
         }
         match serde_json::from_str(line.event.get()).map_err(|_| changed())? {
             Event::Intent(Opened { steps, .. }) | Event::Commit { steps, .. } => Ok(steps),
-            Event::Begin { .. } | Event::Abort { .. } | Event::Conflict { .. } => Err(changed()),
+            Event::Begin { .. }
+            | Event::Abort { .. }
+            | Event::Conflict { .. }
+            | Event::Labels(_)
+            | Event::Told { .. }
+            | Event::Weighed { .. }
+            | Event::Pruned { .. } => Err(changed()),
         }
     }
 
@@ -286,7 +314,11 @@ impl Journal {
             Event::Intent(_)
             | Event::Commit { .. }
             | Event::Abort { .. }
-            | Event::Conflict { .. } => !first,
+            | Event::Conflict { .. }
+            | Event::Labels(_)
+            | Event::Told { .. }
+            | Event::Weighed { .. }
+            | Event::Pruned { .. } => !first,
         };
         let place = Place { chain: line.chain, bytes, seal: seal(line.event.get()) };
         (follows && known).then_some((event, place))

@@ -9,6 +9,19 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Labels(BTreeMap<Arc<str>, Arc<str>>);
 
 impl Labels {
+    /// Of no folders.
+    pub(crate) const fn none() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// Whether these are the labels of these folders, and of no others.
+    pub(crate) fn are_those_of<'a>(
+        &self,
+        mut all: impl ExactSizeIterator<Item = (&'a Arc<str>, &'a Arc<str>)>,
+    ) -> bool {
+        self.0.len() == all.len() && all.all(|(name, label)| self.0.get(name) == Some(label))
+    }
+
     /// The folder that a path, such as `fs:/work/a`, lies in, and its label: the longest name that
     /// begins it by whole components.
     pub(crate) fn of(&self, path: &str) -> Option<(&Arc<str>, &Arc<str>)> {

@@ -74,7 +74,25 @@
 //! The new content is made in the store, so nobody meets it half written; the intent names it
 //! first, so that a crash at any point is finished or taken back when the node is opened again:
 //! see [`Recovered`]. Records are chained; a torn last one is dropped and reported, a broken chain
-//! makes the node read-only, and a journal that cannot be written ends everything, reads included.
+//! makes the node change nothing and tell no run content it was not told before, and a journal that
+//! cannot be written ends everything, reads included.
+//!
+//! # Whose content goes where
+//!
+//! Every folder has a label, its name if the owner says nothing. Content goes from one label to
+//! another only by a rule of the owner's ([`Folders::flow`]). A run (the caller's job, or without
+//! one its agent) that was told content of a label carries the label for good, over restarts: what
+//! it writes may hold what it knows. The node records that before it gives the bytes. What is kept
+//! for undo keeps the label of where it was, and returns only there or by a rule. **Not covered**:
+//! names, sizes and times that a listing shows, digests in conflicts and conditions, and whatever
+//! runs tell each other outside the files.
+//!
+//! # What is kept
+//!
+//! Everything displaced is kept, unless the owner sets [`Keep`] for a folder: a change that would
+//! displace more than the bytes set aside is refused before anything is done, and what is older
+//! than the days set goes, by a record first; undo then says `expired`. [`Node::kept`] shows what is
+//! kept, [`Node::content`] gives it back by its digest, [`Node::prune`] lets it go.
 //!
 //! # What it refuses
 //!
@@ -85,9 +103,7 @@
 //!
 //! # Not yet, and not promised
 //!
-//! - Moving, copying, appending, renaming; rollback of many changes; nodes on other
-//!   machines; pruning the store. Deleting a directory that holds something waits until an
-//!   operation can ask layer 1 about everything beneath a path.
+//! - Nodes on other machines.
 //! - A folder that is *replaced* under its path is noticed only if the node knows the path: from
 //!   the owner's file, or by [`Folders::standing_at`]. One that is removed always is.
 //! - A person who overwrites a file in place while an agent replaces it writes into the backup.
@@ -119,9 +135,11 @@ mod sight;
 mod pause;
 mod engine;
 mod recovery;
+mod sweep;
 mod node;
 mod held;
 mod flow;
+mod keep;
 mod read;
 mod stat;
 mod walk;
@@ -153,6 +171,7 @@ pub use folders::{FolderError, Folders, Keep};
 pub use handle::EntryKind;
 pub use history::{History, Past, PastChange, Standing};
 pub use journal::Durability;
+pub use keep::{Kept, Pruned};
 pub use list::{After, Details, Direction, Entry, List, Listing, SortBy};
 pub use mkdir::{Made, Mkdir};
 pub use name::{NameRule, NameRuleError};

@@ -69,6 +69,7 @@ impl Endpoint<Mkdir> for Node {
         for path in &operation.parents {
             self.folders().locate_change_for(caller.identity(), path)?;
         }
+        self.may_write(caller, &operation.path)?;
         let image = self.image(caller, &operation.path)?;
         Ok(Admission::at(image::version(&[image.as_ref()])))
     }

@@ -200,7 +200,9 @@ impl Default for Names {
         let mut names = Self { rules: Vec::new(), first: Letters(0), last: Letters(0) };
         let all = [(Shape::Exact, EXACT), (Shape::Prefix, PREFIX), (Shape::Suffix, SUFFIX)];
         for (shape, texts) in all {
-            texts.iter().for_each(|text| names.add(NameRule::known(shape, text)));
+            for text in texts {
+                names.add(NameRule::known(shape, text));
+            }
         }
         let variants = NameRule::known(Shape::Prefix, ".env.");
         names.add(NameRule { except: ENV_EXAMPLES, ..variants });

@@ -2,7 +2,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard, RwLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -14,15 +14,15 @@ use crate::{
     engine::{Done, Engine, Order},
     folders::Folders,
     image::Image,
-    journal::{Durability, Journal, Key, State},
+    journal::{Durability, Event, Journal, Key, State, Told},
     path::FsPath,
     pause::{Hook, Point},
     pin::Pin,
     recovery::{self, Recovered},
     refusal::FsError,
     source::Planned,
-    step::Step,
     store::{OpenError, Store},
+    sweep::{self, REMOVED_MAX, REMOVED_MAX_OPENING},
     watch::Watch,
 };
 
@@ -45,6 +45,8 @@ pub struct Node {
     watch: Watch,
     store: Store,
     journal: Mutex<Journal>,
+    /// Which run was told what: as the journal has it, for those who only look.
+    told: RwLock<Told>,
     durability: Durability,
     recovered: Recovered,
     /// The journal could not be written: nothing is done any more, reads included.
@@ -81,10 +83,15 @@ impl Node {
         };
         let engine = Engine { folders: &folders, store: &store, durability, hook: &hook };
         recovery::recover(engine, &mut journal, &mut recovered)?;
+        if journal.is_open().is_ok() {
+            sweep::forget_what_is_gone(&mut journal, &store)?;
+            sweep::sweep(&mut journal, &store, &mut { REMOVED_MAX_OPENING });
+        }
         let watch = Watch::over(folders);
+        let told = RwLock::new(journal.history().told().clone());
         let journal = Mutex::new(journal);
         let failed = AtomicBool::new(false);
-        let node = Self { watch, store, journal, durability, recovered, failed, hook };
+        let node = Self { watch, store, journal, told, durability, recovered, failed, hook };
         node.watch.latest(&node.store);
         Ok(node)
     }
@@ -171,12 +178,16 @@ impl Node {
         journal.is_open()?;
         self.hook.at(Point::Begun);
         let folders = self.latest_folders();
+        self.tidy_up(&mut journal, &folders, change.at)?;
         let Planned { steps, sources } = plan(&journal, &folders)?.into();
         if steps.is_empty() {
             return Ok(Done { raced: false });
         }
-        let permits = |folders: &Folders| self.permits(folders, change, &steps);
+        let carried = change.carried(journal.history(), &steps)?;
+        let permits = |folders: &Folders| self.permits(folders, change, (&steps, &carried));
         permits(&folders)?;
+        self.noting(note_labels(&mut journal, &folders))?;
+        self.noting(sweep::has_room(&mut journal, &folders, &steps))?;
         let confirm = || {
             let latest = self.latest_folders();
             if !Arc::ptr_eq(&folders, &latest) {
@@ -205,17 +216,32 @@ impl Node {
         done
     }
 
-    /// Layer 2 on every step of a change, by one list.
-    fn permits(
+    /// Prunes some of what is kept for longer than its folder keeps things, and removes some of what
+    /// was pruned.
+    fn tidy_up(
         &self,
+        journal: &mut Journal,
         folders: &Folders,
-        change: &Changing<'_>,
-        steps: &[Step],
+        now: Timestamp,
     ) -> Result<(), FsError> {
-        for path in steps.iter().flat_map(|step| step.from().into_iter().chain([&step.path])) {
-            folders.locate_change_for(change.caller.identity(), path)?;
+        if self.noting(sweep::prune_expired(journal, folders, now))? > 0 {
+            self.hook.at(Point::Pruned);
         }
+        sweep::sweep(journal, &self.store, &mut { REMOVED_MAX });
         Ok(())
+    }
+
+    /// Passes on what came of writing to the journal. If it failed, that ends everything.
+    pub(crate) fn noting<T>(&self, written: Result<T, FsError>) -> Result<T, FsError> {
+        if matches!(written, Err(FsError::LogUnavailable(_))) {
+            self.failed.store(true, Ordering::Release);
+        }
+        written
+    }
+
+    /// Which run was told what.
+    pub(crate) fn told(&self) -> &RwLock<Told> {
+        &self.told
     }
 
     /// Lets the node's list be as old as it may be.
@@ -224,10 +250,18 @@ impl Node {
         self.watch.age();
     }
 
-    #[cfg(test)]
     pub(crate) fn hook(&self) -> &Hook {
         &self.hook
     }
+}
+
+/// Records which label each folder has, if that is not what was recorded last: what a change puts
+/// into the store is known by the labels of its time.
+fn note_labels(journal: &mut Journal, folders: &Folders) -> Result<(), FsError> {
+    if journal.history().labels().is_some_and(|labels| folders.has_labels(labels)) {
+        return Ok(());
+    }
+    journal.append(Event::Labels(folders.labels()))
 }
 
 /// What the owner should know about a node.

@@ -1,9 +1,5 @@
 //! The file an owner's list is read from: only if nobody else can have written it.
-use std::{
-    fs::File,
-    io::Read,
-    os::fd::{AsFd, BorrowedFd},
-};
+use std::{fs::File, io::Read, os::fd::AsFd};
 
 use cap_std::fs::Dir;
 use rustix::{
@@ -121,7 +117,7 @@ impl Origin {
                 OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
                 rustix::fs::Mode::empty(),
             )?;
-            handle::is_within(BorrowedFd::from(at.as_fd()), root)
+            handle::is_within(at.as_fd(), root)
         };
         match within() {
             Ok(false) => Ok(()),
@@ -144,11 +140,10 @@ impl Seal {
 }
 
 fn not_plain(error: FsError) -> OriginError {
-    match error {
-        FsError::NotRegular | FsError::HardLinked | FsError::WrongKind => {
-            OriginError::NotPlain(error)
-        }
-        other => OriginError::Unreadable(other),
+    if matches!(error, FsError::NotRegular | FsError::HardLinked | FsError::WrongKind) {
+        OriginError::NotPlain(error)
+    } else {
+        OriginError::Unreadable(error)
     }
 }
 

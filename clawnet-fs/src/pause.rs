@@ -7,6 +7,8 @@ use std::sync::Mutex;
 pub(crate) enum Point {
     /// Layer 2 was asked, the intent is in the ledger, and nothing was looked at again yet.
     Begun,
+    /// It is in the journal that some changes are pruned, and nothing is removed yet.
+    Pruned,
     /// The intent is in the journal.
     Recorded,
     /// The new content is in its slot.

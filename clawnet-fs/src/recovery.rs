@@ -77,7 +77,13 @@ pub(crate) fn recover(
                 match &event {
                     Event::Commit { .. } => report.committed.push(intent),
                     Event::Abort { .. } => report.aborted.push(intent),
-                    Event::Begin { .. } | Event::Intent(_) | Event::Conflict { .. } => {
+                    Event::Begin { .. }
+                    | Event::Intent(_)
+                    | Event::Conflict { .. }
+                    | Event::Labels(_)
+                    | Event::Told { .. }
+                    | Event::Weighed { .. }
+                    | Event::Pruned { .. } => {
                         report.conflicts.push(intent);
                     }
                 }

@@ -106,7 +106,7 @@ impl Trade {
 }
 
 /// A name in the store. Made of the owner, the intent and a number: never of what a user chose.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub(crate) struct Slot(String);
 

@@ -9,12 +9,14 @@ use clawnet_core::{
 use futures::executor::block_on;
 use tempfile::TempDir;
 
-use crate::*;
+use crate::{node::Changing, *};
 
 mod approval;
 mod confinement;
 mod copying;
 mod crash;
+mod flow;
+mod keeping;
 mod listing;
 mod look;
 mod moving;

@@ -141,21 +141,21 @@ impl Whitelist {
     pub fn parse(text: &str) -> Result<Self, WhitelistError> {
         let reading = Reading { text };
         let lines = text.lines().map(str::trim);
-        let last = lines.filter(|line| !line.is_empty() && !line.starts_with('#')).last();
+        let last = lines.rev().find(|line| !line.is_empty() && !line.starts_with('#'));
         if last != Some(END) {
             let why = "the last line has to be `[end]`, so that a list that is half written is \
                        not taken for a shorter one";
             return reading.refuse(text.trim_end().len(), why);
         }
-        let list: ListText = toml::from_str(text).map_err(|error| {
+        let written: ListText = toml::from_str(text).map_err(|error| {
             let at = error.span().map_or(text.len(), |span| span.start);
             WhitelistError::Text { line: reading.line(at), why: error.message().to_owned() }
         })?;
-        if *list.format.get_ref() != FORMAT {
-            return reading.refuse(list.format.span().start, "`format` has to be 1");
+        if *written.format.get_ref() != FORMAT {
+            return reading.refuse(written.format.span().start, "`format` has to be 1");
         }
         let mut folders: Vec<Declared> = Vec::new();
-        for folder in &list.folder {
+        for folder in &written.folder {
             let declared = reading.folder(folder)?;
             let same = folders.iter().any(|other| other.name == declared.name);
             if same {
@@ -164,9 +164,9 @@ impl Whitelist {
             folders.push(declared);
         }
         let labels: BTreeSet<&str> = folders.iter().map(|folder| &*folder.label).collect();
-        let flows = list.flow.iter().map(|flow| reading.flow(flow, &labels));
+        let flows = written.flow.iter().map(|flow| reading.flow(flow, &labels));
         let flows = flows.collect::<Result<_, _>>()?;
-        let rules = list.names.protect.iter().map(|rule| {
+        let rules = written.names.protect.iter().map(|rule| {
             let refused = |why| reading.error(rule.span().start, format!("{why}"));
             rule.get_ref().parse().map_err(refused)
         });
@@ -269,8 +269,8 @@ struct Reading<'t> {
 
 impl Reading<'_> {
     fn line(&self, at: usize) -> usize {
-        let before = self.text.as_bytes().get(..at).unwrap_or(self.text.as_bytes());
-        1 + before.iter().filter(|byte| **byte == b'\n').count()
+        let before = self.text.get(..at).unwrap_or(self.text);
+        1 + before.matches('\n').count()
     }
 
     fn error(&self, at: usize, why: impl Into<String>) -> WhitelistError {

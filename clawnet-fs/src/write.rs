@@ -184,6 +184,7 @@ impl Endpoint<Write> for Node {
         for path in &operation.create_dirs {
             self.folders().locate_change_for(caller.identity(), path)?;
         }
+        self.may_write(caller, &operation.path)?;
         let image = self.image(caller, &operation.path)?;
         Ok(Admission::at(image::version(&[image.as_ref()])))
     }

@@ -10,8 +10,11 @@ use std::{
 
 use clawnet_core::{AgentId, IdentityId, OwnerId, Timestamp};
 
-use super::{Event, Key, Opened, Who};
-use crate::step::Step;
+use super::{Event, Key, Opened, Shelf, Told, Who};
+use crate::{
+    label::Labels,
+    step::{Slot, Step},
+};
 
 /// Every change by its key, and by whose it is.
 #[derive(Debug, Default)]
@@ -22,6 +25,10 @@ pub(crate) struct History {
     own: HashMap<(OwnerId, IdentityId), Own>,
     who: Names<Who>,
     kinds: Names<str>,
+    /// Which label each folder had, each time that changed.
+    labels: Vec<Labels>,
+    told: Told,
+    shelf: Shelf,
 }
 
 /// One change, without its steps.
@@ -40,6 +47,8 @@ pub(crate) struct Row {
     pub(super) mark: Mark,
     who: u32,
     kind: u32,
+    /// How many times labels were recorded before it.
+    labels: u32,
 }
 
 /// Where a record is in the file, and what it was when it was read or written.
@@ -138,6 +147,8 @@ fn put(intents: &mut Vec<u64>, intent: u64) {
     intents.insert(place, intent);
 }
 
+static NO_LABELS: Labels = Labels::none();
+
 impl History {
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
@@ -181,6 +192,31 @@ impl History {
         intents.get(intents.partition_point(is_by_then)).copied().unwrap_or(u64::MAX)
     }
 
+    /// Which label each folder has had since the last record of them.
+    pub(crate) fn labels(&self) -> Option<&Labels> {
+        self.labels.last()
+    }
+
+    /// Which label each folder had at a change.
+    pub(crate) fn labels_of(&self, row: &Row) -> &Labels {
+        let last = usize::try_from(row.labels).ok().and_then(|count| count.checked_sub(1));
+        last.and_then(|nth| self.labels.get(nth)).unwrap_or(&NO_LABELS)
+    }
+
+    /// Which run was told what.
+    pub(crate) fn told(&self) -> &Told {
+        &self.told
+    }
+
+    /// What the store keeps.
+    pub(crate) fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
+    pub(super) fn emptied(&mut self, slot: &Slot) {
+        self.shelf.emptied(slot);
+    }
+
     pub(crate) fn who(&self, row: &Row) -> Option<&Arc<Who>> {
         self.who.get(row.who)
     }
@@ -203,7 +239,10 @@ impl History {
         match event {
             Event::Begin { .. } => {}
             Event::Intent(opened) => self.begin(opened, mark),
-            Event::Commit { by, raced, recovered, .. } => {
+            Event::Commit { by, raced, recovered, steps } => {
+                let at = self.rows.get(&by).map(|row| row.at).unwrap_or_default();
+                let labels = self.rows.get(&by).map(|row| self.labels_of(row).clone());
+                self.shelf.commit((by, at), &steps, &labels.unwrap_or_default());
                 let ended = self.end(by, State::Done).map(|row| {
                     (row.raced, row.recovered, row.mark) = (raced, recovered, mark);
                     (row.reverses.clone(), row.roots.clone())
@@ -213,8 +252,20 @@ impl History {
                     self.take_back(Key { intent, owner: by.owner }, &roots);
                 }
             }
-            Event::Abort { by, .. } => drop(self.end(by, State::Aborted)),
+            Event::Abort { by, .. } => {
+                if let Some(change) = self.open.get(&by) {
+                    self.shelf.end(&change.steps);
+                }
+                self.end(by, State::Aborted);
+            }
             Event::Conflict { by, .. } => drop(self.end(by, State::Conflict)),
+            Event::Labels(labels) => self.labels.push(labels),
+            Event::Told { owner, who, label } => self.told.add(owner, &who, &label),
+            Event::Weighed { slot, size_bytes } => self.shelf.weigh(slot, size_bytes),
+            Event::Pruned { by, slots } => {
+                self.shelf.prune(slots);
+                self.end(by, State::Expired);
+            }
         }
     }
 
@@ -249,7 +300,9 @@ impl History {
             mark,
             who: nth_who,
             kind: nth_kind,
+            labels: u32::try_from(self.labels.len()).unwrap_or(u32::MAX),
         };
+        self.shelf.begin(&steps);
         self.rows.insert(by, row);
         self.open.insert(by, Change { by, who, at, kind, state, reverses, steps });
     }

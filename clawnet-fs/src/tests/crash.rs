@@ -279,7 +279,8 @@ fn a_damaged_journal_reads_and_changes_nothing() {
     state.write("journal", &flipped).unwrap();
     let recovered = world.reopen(Durability::ProcessSafe);
     assert!(recovered.broken_at.is_some());
-    assert_eq!(world.code(&Read::of(path("/work/old"))), "ok");
+    assert_eq!(world.code(&Stat::of(path("/work/old"))), "ok");
+    assert_eq!(world.code(&Read::of(path("/work/old"))), "failed log_unavailable", "a first read");
     assert_eq!(over(&world), "denied log_unavailable");
     assert_eq!(state.read("journal").unwrap(), flipped);
 

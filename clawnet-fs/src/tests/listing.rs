@@ -107,7 +107,7 @@ fn without_a_list_nothing_is_served() {
     let acts: [(&str, &dyn Fn()); 12] = [
         ("gone", &|| {}),
         ("a link", &|| {
-            symlink("../outside/list", world.base.path().join("list/folders.toml")).unwrap()
+            symlink("../outside/list", world.base.path().join("list/folders.toml")).unwrap();
         }),
         ("a second name", &|| {
             outside.write("twin", &good).unwrap();
