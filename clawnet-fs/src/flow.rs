@@ -110,13 +110,12 @@ impl Node {
                 Carried::Nothing => {}
                 Carried::OfTheRun => self.lets_write(change.caller, folders, to)?,
                 Carried::Kept(label) => folders.lets_flow(label, to)?,
-                Carried::Moved(home) => {
-                    let from = label(step.from().unwrap_or(&step.path))?;
-                    let to = label(&step.path)?;
+                Carried::Moved { from, home } => {
+                    let (from, to) = (label(from)?, label(&step.path)?);
                     if home.as_ref() != Some(to) {
                         folders.lets_flow(from, to)?;
                     }
-                    if step.trade.before().is_some() {
+                    if step.from().is_some() && step.trade.before().is_some() {
                         folders.lets_flow(to, from)?;
                     }
                 }
@@ -138,7 +137,11 @@ impl Changing<'_> {
         history: &History,
         steps: &[Step],
     ) -> Result<Vec<Carried>, FsError> {
-        let carried = steps.iter().map(|step| {
+        let carried = steps.iter().enumerate().map(|(nth, step)| {
+            let home = |alone| home(history, self, &step.path).filter(|_| alone);
+            if let Some(from) = passed_on(steps, nth, step) {
+                return Ok(Carried::Moved { from: from.clone(), home: home(true) });
+            }
             Ok(match &step.trade {
                 Trade::Take { .. } => Carried::Nothing,
                 Trade::Exchange { .. } | Trade::Place { .. } if step.fresh => Carried::OfTheRun,
@@ -146,14 +149,23 @@ impl Changing<'_> {
                     let item = history.shelf().item(&step.slot).ok_or(FsError::Expired)?;
                     Carried::Kept(item.label.clone())
                 }
-                Trade::Shift { after, before, .. } => {
+                Trade::Shift { from, after, before } => {
                     let alone = before.is_none() && after.kind != EntryKind::Directory;
-                    Carried::Moved(home(history, self, &step.path).filter(|_| alone))
+                    Carried::Moved { from: from.clone(), home: home(alone) }
                 }
             })
         });
         carried.collect()
     }
+}
+
+/// Where what the `nth` step brings was when the change began, if an earlier step of the same change
+/// put it into the store on its way.
+fn passed_on<'s>(steps: &'s [Step], nth: usize, step: &Step) -> Option<&'s FsPath> {
+    let brings = !step.fresh && step.from().is_none() && step.trade.after().is_some();
+    let mut earlier = steps.iter().take(nth).rev();
+    let last = earlier.find(|earlier| brings && earlier.slot == step.slot)?;
+    last.trade.before().map(|_| &last.path)
 }
 
 /// Where what the `nth` step places is at the end of the change. What a shift will exchange for
@@ -186,5 +198,8 @@ pub(crate) enum Carried {
     /// What was kept, of this label.
     Kept(Arc<str>),
     /// What was at another path; and if it only returns, the label it had.
-    Moved(Option<Arc<str>>),
+    Moved {
+        from: FsPath,
+        home: Option<Arc<str>>,
+    },
 }

@@ -12,6 +12,8 @@ fn three(world: &World) -> Mount<Node> {
     let folders = Folders::new().read_write("/work", world.folder("work")).unwrap();
     let folders = folders.read_write("/other", world.folder("other")).unwrap();
     let folders = folders.read_only("/kept", world.folder("kept")).unwrap();
+    let flows = [("/work", "/other"), ("/other", "/work"), ("/kept", "/work"), ("/work", "/kept")];
+    let folders = flows.iter().fold(folders, |all, (from, to)| all.flow(from, to).unwrap());
     let node = Node::open(folders, world.folder("state2"), Durability::PowerSafe).unwrap();
     world.kernel.mount("three", node)
 }
