@@ -5,6 +5,8 @@
 //!                                                     \            \_ not it: trade back, ABORT
 //!                                                      \_ the slot holds the backup from here on
 //! ```
+use std::fs::File;
+
 use clawnet_core::{Fault, Timestamp};
 
 use crate::{
@@ -64,6 +66,9 @@ struct Progress<'n> {
     steps: Vec<Step>,
     /// The directories of the steps that were made.
     pins: Vec<Pins<'n>>,
+    /// What was made for them. While it is held its number is nobody else's: a person's save that
+    /// sends it away for good cannot be taken for it.
+    held: Vec<File>,
     raced: bool,
 }
 
@@ -79,7 +84,8 @@ impl<'n> Engine<'n> {
         let opened = Opened { by, who, at, kind: kind.into(), reverses, steps };
         journal.append(Event::Intent(opened))?;
         self.hook.at(Point::Recorded);
-        let mut progress = Progress { steps: order.steps.clone(), pins: Vec::new(), raced: false };
+        let steps = order.steps.clone();
+        let mut progress = Progress { steps, pins: Vec::new(), held: Vec::new(), raced: false };
         while progress.pins.len() < progress.steps.len() {
             if let Err(stop) = self.step(order, &mut progress) {
                 let end = self.take_back(by, &progress, &stop);
@@ -107,7 +113,8 @@ impl<'n> Engine<'n> {
         let pins = self.pin(step)?;
         let ends = pins.ends();
         if step.fresh {
-            self.fill(&pins.at, step, (order.sources.of(nth), order.content))?;
+            let made = self.fill(&pins.at, step, (order.sources.of(nth), order.content))?;
+            progress.held.extend(made);
         }
         self.hook.at(Point::Filled);
         (order.confirm)().map_err(FsError::Stopped)?;
@@ -167,7 +174,8 @@ impl<'n> Engine<'n> {
         false
     }
 
-    /// Removes what was made in a fresh slot, if that is what is there.
+    /// Removes what was made in a fresh slot, if that is what is there, and as it was made: while it
+    /// was at its path a person may have saved into it.
     fn clear(self, step: &Step) -> bool {
         let made = match &step.trade {
             Trade::Exchange { after, .. } | Trade::Place { after } if step.fresh => after.ino,
@@ -177,7 +185,7 @@ impl<'n> Engine<'n> {
             | Trade::Shift { .. } => return true,
         };
         match crate::handle::look(self.store.handle(), step.slot.as_str()) {
-            Ok(facts) if facts.ino == made => self.discard(step).is_ok(),
+            Ok(facts) if facts.ino == made => self.is_as_made(step) && self.discard(step).is_ok(),
             Ok(_) => false,
             Err(error) => error.is_absence(),
         }

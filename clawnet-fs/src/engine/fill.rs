@@ -17,17 +17,18 @@ use crate::{
 };
 
 impl Engine<'_> {
-    /// Makes what is to come to the path. If that fails the slot is empty again.
+    /// Makes what is to come to the path. If that fails the slot is empty again. What was made is
+    /// to be held until the change has ended: see [`Progress`](super::Progress).
     pub(super) fn fill(
         self,
         pin: &Pin<'_>,
         step: &mut Step,
         content: (&Source, &[u8]),
-    ) -> Result<(), FsError> {
+    ) -> Result<Option<File>, FsError> {
         let (after, replaces) = match &step.trade {
             Trade::Exchange { after, .. } => (after.clone(), true),
             Trade::Place { after } => (after.clone(), false),
-            Trade::Take { .. } | Trade::Shift { .. } => return Ok(()),
+            Trade::Take { .. } | Trade::Shift { .. } => return Ok(None),
         };
         let wanted = content.0.mode();
         let made = match (after.kind, replaces) {
@@ -43,13 +44,15 @@ impl Engine<'_> {
         };
         let coming = Coming { source: content.0, bytes: content.1, after: &after, replaces };
         match self.furnish(pin, &made, &coming) {
-            Ok(facts) => step.trade.set_after(after.made(&facts)),
+            Ok(facts) => {
+                step.trade.set_after(after.made(&facts));
+                Ok(Some(made))
+            }
             Err(error) => {
                 self.discard(step)?;
-                return Err(error);
+                Err(error)
             }
         }
-        Ok(())
     }
 
     fn furnish(self, pin: &Pin<'_>, made: &File, coming: &Coming<'_>) -> Result<Facts, FsError> {

@@ -86,6 +86,16 @@ impl Engine<'_> {
         Ok(raced)
     }
 
+    /// Whether a slot holds what was made for it, untouched.
+    pub(super) fn is_as_made(self, step: &Step) -> bool {
+        let found = Image::at(self.store.handle(), step.slot.as_str());
+        let (Some(made), Ok(Some(mut found))) = (step.trade.after(), found) else { return false };
+        if made.hash.is_some() && found.kind == EntryKind::Directory {
+            found.hash = Some(self.all_in(&step.slot));
+        }
+        made.is(&found)
+    }
+
     /// The digest of all that a directory in the store holds.
     fn all_in(self, slot: &Slot) -> Digest {
         let directory = handle::directory(self.store.handle(), slot.as_str());

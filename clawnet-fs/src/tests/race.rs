@@ -134,6 +134,85 @@ fn saves_before_and_after_the_exchange_leave_the_newest() {
     assert_eq!(world.slots(), [b"mine"], "what was displaced is kept");
 }
 
+/// A save over what the node put there, and one more: it may get the number of what is gone.
+fn save_with_the_number_of(dir: &Dir, ours: u64) -> bool {
+    use cap_std::fs::MetadataExt;
+    let number = |name: &str| dir.metadata(name).unwrap().ino();
+    dir.write("saved", "second").unwrap();
+    dir.rename("saved", dir, "file").unwrap();
+    let names: Vec<String> = (0..100).map(|nth| format!("saved{nth}")).collect();
+    let made = names.iter().map(|name| {
+        dir.write(name, "newest").unwrap();
+        name
+    });
+    let found = made.into_iter().find(|name| number(name) == ours);
+    dir.rename(found.unwrap_or(&names[0]), dir, "file").unwrap();
+    found.is_some()
+}
+
+/// Numbers of files are used again at once: what bears that of the node's own file, which a save
+/// sent away for good, can be a person's next save.
+#[test]
+fn a_save_with_the_number_of_the_nodes_own_file_is_not_taken_for_it() {
+    use cap_std::fs::MetadataExt;
+    let mut used_again = 0;
+    for there in [true, false] {
+        let world = World::new();
+        world.work.create_dir("dir").unwrap();
+        if there {
+            world.work.write("dir/file", "one").unwrap();
+        }
+        let (work, outside) = (world.folder("work"), world.folder("outside"));
+        let seen = Arc::new(AtomicU64::new(0));
+        let again = seen.clone();
+        world.node().hook().set(move |point| {
+            if point == Point::Confirmed && there {
+                save(&work.open_dir("dir").unwrap());
+            } else if point == Point::Traded {
+                let dir = work.open_dir("dir").unwrap();
+                let ours = dir.metadata("file").unwrap().ino();
+                let same = save_with_the_number_of(&dir, ours);
+                again.fetch_add(u64::from(same), Ordering::Relaxed);
+                // So that the change is taken back, with or without a condition.
+                work.rename("dir", &outside, "dir").unwrap();
+            }
+        });
+        let write = Write::new(path("/work/dir/file"), "two");
+        let one = clawnet_core::Digest::of_content(b"one");
+        let write = if there { write.if_content_is(one) } else { write.if_absent() };
+        let told = world.code(&write);
+        assert!(["failed conflict", "failed moved"].contains(&told.as_str()), "{told}");
+        used_again += seen.load(Ordering::Relaxed);
+        let mut found = world.slots();
+        found.extend(world.folder("outside").read("dir/file"));
+        assert!(found.contains(&b"newest".to_vec()), "{there}: {found:?}");
+    }
+    println!("the number was used again {used_again} times");
+}
+
+#[test]
+fn what_is_saved_into_a_copied_tree_is_not_cleared_away_with_it() {
+    let world = World::new();
+    world.work.create_dir_all("tree/below").unwrap();
+    world.work.write("tree/below/file", "one").unwrap();
+    world.work.create_dir("dir").unwrap();
+    let (work, outside) = (world.folder("work"), world.folder("outside"));
+    world.node().hook().set(move |point| {
+        if point == Point::Traded {
+            work.write("dir/copy/below/mine", "mine").unwrap();
+            // So that the copy is taken back.
+            work.rename("dir", &outside, "dir").unwrap();
+        }
+    });
+    let copy = Copy::new(path("/work/tree"), path("/work/dir/copy")).recursive();
+    assert_eq!(world.code(&copy), "failed moved");
+    let mut found = BTreeMap::new();
+    walk(&world.folder("outside"), "", &mut found);
+    walk(&world.folder("state"), "", &mut found);
+    let mine = |(content, ..): &(Option<Vec<u8>>, u32, u128)| content.as_deref() == Some(b"mine");
+    assert!(found.values().any(mine), "{:?}", found.keys());
+}
+
 #[test]
 fn what_appears_in_between_is_not_replaced() {
     let world = World::new();
