@@ -22,6 +22,7 @@ use crate::{
 
 mod act;
 mod display;
+mod hot;
 mod peer;
 
 pub(crate) use act::key_statement;
@@ -73,7 +74,10 @@ pub(crate) fn encode(
     actor: Actor,
     event: &Event,
 ) -> Result<(), serde_json::Error> {
-    serde_json::to_writer(out, &Body { actor, at, event })
+    match hot::write(out, (at, actor), event) {
+        Some(written) => written,
+        None => serde_json::to_writer(out, &Body { actor, at, event }),
+    }
 }
 
 /// The chain hash of the record at `sequence` behind `previous`: BLAKE3 over 64 bytes of fixed

@@ -18,6 +18,8 @@ use crate::{
     store::Frame,
 };
 
+mod scan;
+
 /// One thing a record can be found by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Term([u8; 16]);
@@ -239,7 +241,7 @@ fn of_act(act: &Act) -> Option<Term> {
 }
 
 /// What of a record there is to be found by, read without copying it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 pub(super) struct Glance<'p> {
     #[serde(borrow)]
     pub(super) actor: Cow<'p, str>,
@@ -249,7 +251,7 @@ pub(super) struct Glance<'p> {
 }
 
 /// The two events of which a ledger mostly consists. The others are read whole.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Seen<'p> {
     #[serde(borrow)]
@@ -257,7 +259,7 @@ pub(super) enum Seen<'p> {
     Outcome(SeenOutcome),
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 pub(super) struct SeenIntent<'p> {
     #[serde(default)]
     pub(super) approval: Option<TicketId>,
@@ -269,7 +271,7 @@ pub(super) struct SeenIntent<'p> {
     pub(super) rules: SmallVec<[Text<'p>; 2]>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 pub(super) struct SeenOutcome {
     #[serde(default)]
     pub(super) evidence: Option<Digest>,
@@ -277,14 +279,14 @@ pub(super) struct SeenOutcome {
 }
 
 /// Text, borrowed unless it has escapes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Text<'p>(#[serde(borrow)] pub(super) Cow<'p, str>);
 
 impl<'p> Glance<'p> {
     /// Looks at a frame; none if it is neither.
     pub(super) fn at(frame: &'p Frame) -> Option<Self> {
-        serde_json::from_slice(&frame.payload).ok()
+        scan::glance(&frame.payload).or_else(|| serde_json::from_slice(&frame.payload).ok())
     }
 }
 

@@ -205,3 +205,52 @@ fn what_an_act_states_survives_reading() {
         assert!(stated.len() > 40, "{act:?}");
     }
 }
+
+/// Every intent of these parts, and outcomes.
+fn hot_events() -> Vec<Event> {
+    let path: crate::resource::Resource = "fs:/a/\"ä\"".parse().unwrap();
+    let one = crate::operation::Demands::one(Action::Read, &path);
+    let trees = crate::operation::Demands::tree(Action::Delete, &path).and(Action::List, &path);
+    let versions = [None, Some(Version::absent()), Some(Version::of(&[b"x"]))];
+    let mut events = Vec::new();
+    for nth in 0..216_usize {
+        let pick = |from: usize, of: usize| nth / from % of;
+        let rule = RuleId { grant: grant(), index: [0, 9, 10, u16::MAX][nth % 4] };
+        events.push(Event::Intent(Intent {
+            approval: (pick(1, 2) == 0).then(ticket),
+            demands: if pick(2, 2) == 0 { one.recorded() } else { trees.recorded() },
+            effect: [Effect::Observe, Effect::Change, Effect::Release][pick(4, 3)],
+            epoch: [0, 7, 10, 1_795_000_000_099, u64::MAX][nth % 5],
+            kind: ["fs.read", "a\\b"][pick(12, 2)].into(),
+            mount: ["files", "fi\"les\n", "\u{7f}ä\u{1}"][pick(24, 3)].into(),
+            operation: OperationText::new(["{}", r#"{"a":"}\"{"}"#][nth % 2]),
+            rules: (0..nth % 4).map(|_| rule).collect(),
+            version: versions[pick(72, 3)].clone(),
+        }));
+        let evidence = (pick(1, 2) == 0).then(|| Digest::of_content(&[nth.to_le_bytes()[0]]));
+        let intent = nth as u64 * 0x1234_5678_9abc;
+        events.push(Event::Outcome(Outcome { evidence, intent, result: OutcomeKind::Done }));
+    }
+    events
+}
+
+#[test]
+fn what_is_written_by_hand_is_what_serialising_gives() {
+    let agent = Actor::Agent { agent: agent(), identity: identity() };
+    let mut by_hand = 0;
+    for event in hot_events().into_iter().chain(events()).chain(about_peers()) {
+        for (actor, at) in [(agent, u64::MAX), (Actor::Kernel, 0), (Actor::Owner, 100)] {
+            let at = Timestamp::from_millis(at);
+            let mut written = b"before".to_vec();
+            let Some(done) = hot::write(&mut written, (at, actor), &event) else {
+                assert_eq!(written, b"before");
+                continue;
+            };
+            done.unwrap();
+            by_hand += 1;
+            let serialised = serde_json::to_string(&Body { actor, at, event: &event }).unwrap();
+            assert_eq!(std::str::from_utf8(&written[6..]), Ok(serialised.as_str()));
+        }
+    }
+    assert!(by_hand > 3 * 2 * 200);
+}
