@@ -264,12 +264,12 @@ impl Folders {
         if let Some(why) = &self.unavailable {
             return Err(FsError::WhitelistUnavailable(why.clone()));
         }
-        let parts = path.parts()?;
-        let root = self.serving(&parts).ok_or(FsError::NotWhitelisted)?;
+        let mut rest = path.parts()?;
+        let root = self.serving(&rest).ok_or(FsError::NotWhitelisted)?;
         if root.moved.load(Ordering::Acquire) {
             return Err(FsError::Moved);
         }
-        let rest = parts.get(root.parts.len()..).unwrap_or_default().to_vec();
+        rest.drain(..root.parts.len().min(rest.len()));
         rest.iter().try_for_each(|part| self.names.judge(part))?;
         Ok(Place { root, rest })
     }

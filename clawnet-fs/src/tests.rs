@@ -18,6 +18,7 @@ mod crash;
 mod flow;
 mod keeping;
 mod listing;
+mod held;
 mod look;
 mod moving;
 mod plans;
@@ -51,6 +52,13 @@ impl World {
     }
 
     fn lasting(durability: Durability) -> Self {
+        let clock = ManualClock::at(Timestamp::from_millis(1_000));
+        let world = Self::on(durability, clock.clone());
+        Self { clock, ..world }
+    }
+
+    /// On a clock of the test's own.
+    fn on(durability: Durability, clock: impl clawnet_core::Clock) -> Self {
         let base = tempfile::tempdir().unwrap();
         let top = Dir::open_ambient_dir(base.path(), ambient_authority()).unwrap();
         for name in ["work", "state", "outside"] {
@@ -58,12 +66,12 @@ impl World {
         }
         top.write("outside/file", "outside").unwrap();
         let key = SoftwareKey::from_secret(&[7; 32]);
-        let clock = ManualClock::at(Timestamp::from_millis(1_000));
-        let opening = Kernel::governing(key.public_key()).open(MemoryStore::new(), clock.clone());
+        let opening = Kernel::governing(key.public_key()).open(MemoryStore::new(), clock);
         let kernel = block_on(opening).unwrap();
         let owner = block_on(kernel.owner(key)).unwrap();
         let agent = agent(&owner, "work");
         let work = top.open_dir("work").unwrap();
+        let clock = ManualClock::default();
         let mut world = Self { base, kernel, clock, owner, agent, node: None, work };
         world.reopen(durability);
         world

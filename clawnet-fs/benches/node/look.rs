@@ -14,7 +14,8 @@ use futures::{executor::block_on, future::join_all};
 
 use crate::bench::{Bench, at_once, in_turns, path, print};
 
-const CALLS: u32 = 200;
+/// Two records each: one round has all that is due every 1024 records.
+const CALLS: u32 = 512;
 
 /// The kernel alone: what only looks, and sees nothing.
 pub(crate) fn kernel() {
