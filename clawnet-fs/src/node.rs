@@ -116,11 +116,14 @@ impl Node {
     #[must_use]
     pub fn health(&self) -> Health {
         let folders = self.watch.latest(&self.store);
+        let journal = self.journal();
         let moved = folders.roots().iter().filter(|root| root.is_there().is_err());
         Health {
             whitelist_unavailable: folders.why_unavailable().map(str::to_owned),
             moved: moved.map(|root| root.name().to_string()).collect(),
             log_unavailable: self.is_sound().err().map(|error| error.to_string()),
+            to_be_removed: journal
+                .map_or(0, |journal| journal.history().shelf().condemned().count()),
         }
     }
 
@@ -274,6 +277,9 @@ pub struct Health {
     pub moved: Vec<String>,
     /// Why nothing can be recorded. Until the node is opened again, everything is refused.
     pub log_unavailable: Option<String>,
+    /// How many things were pruned and are not removed yet: the next changes go on with it. What
+    /// stays for good is held by a mount, by missing permission, or lies too deep.
+    pub to_be_removed: usize,
 }
 
 /// A change as its operation asks for it.

@@ -74,7 +74,10 @@ fn what_is_older_than_its_days_expires() {
     world.clock.advance(29 * DAY);
     let young = world.write("/work/file", "three").unwrap().intent;
     assert_eq!(world.slots().len(), 2);
-    world.clock.advance(DAY);
+    world.clock.advance(DAY.saturating_sub(Duration::from_millis(1)));
+    assert_eq!(word(&world.write("/work/early", "x")), "ok");
+    assert_eq!(world.slots().len(), 2, "a millisecond is left");
+    world.clock.advance(Duration::from_millis(1));
     assert_eq!(word(&world.write("/work/other", "x")), "ok");
     assert_eq!(world.slots(), [b"two"]);
     assert_eq!(word(&world.undo(young)), "ok");
