@@ -242,8 +242,8 @@ fn entry(
     if !paths.iter().all(|path| path.is_beneath(below) && shows(path)) {
         return Ok(None);
     }
-    let undo = if row.state == State::Done { needs_of(&change).ok() } else { None };
-    let Change { who, at, kind, reverses, .. } = change;
+    let Change { who, at, kind, reverses, .. } = change.clone();
+    let undo = (row.state == State::Done).then(|| needs_of(&row.in_force(change)));
     Ok(Some(PastChange {
         agent: who.agent,
         at,
@@ -255,7 +255,7 @@ fn entry(
         recovered: row.recovered,
         reverses,
         state: row.state.into(),
-        undo,
+        undo: undo.and_then(Result::ok),
     }))
 }
 

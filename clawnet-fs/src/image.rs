@@ -151,6 +151,16 @@ impl Image {
         if directories { self.ino == other.ino } else { self.is(other) }
     }
 
+    /// The same, of something that is taken back: what a directory holds, and so when it last
+    /// changed, may be what earlier steps of the way back left. One that was left empty is empty.
+    pub(crate) fn is_left(&self, other: &Self) -> bool {
+        let unread = self.kind == EntryKind::Directory && self.hash.is_none();
+        if unread && self.size_bytes > 0 {
+            return self.is_still(other) && self.belongs_as(other);
+        }
+        self.is(other)
+    }
+
     /// Whether `other` holds the same: by content where it is known, else as the same object.
     pub(crate) fn holds_what(&self, other: &Self) -> bool {
         match (self.kind, self.hash, other.hash) {

@@ -133,7 +133,12 @@ impl Node {
             needs.into_iter().flat_map(Needs::iter).map(|need| &need.path).collect();
         paths.sort_unstable();
         paths.dedup();
-        paths.into_iter().map(|path| self.image(caller, path)).collect()
+        let image = |path| match self.image(caller, path) {
+            // A file stands where a directory above it was.
+            Err(FsError::WrongKind) => Ok(None),
+            other => other,
+        };
+        paths.into_iter().map(image).collect()
     }
 }
 
@@ -145,8 +150,7 @@ pub(crate) fn reversible(
 ) -> Result<Change, FsError> {
     let (by, row) = journal.history().of_identity(identity, intent).ok_or(FsError::NotFound)?;
     match row.state {
-        State::Done if row.reverses.is_empty() => journal.change(by),
-        State::Done => Ok(journal.change(by)?.only(&row.roots)),
+        State::Done => Ok(row.in_force(journal.change(by)?)),
         State::Undone => Err(FsError::AlreadyUndone),
         State::Expired => Err(FsError::Expired),
         State::Open | State::Aborted | State::Conflict => Err(FsError::NotReversible),

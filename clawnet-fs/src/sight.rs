@@ -161,13 +161,12 @@ impl<'n> Sight<'n> {
         if left.kind != EntryKind::Directory {
             return Ok(());
         }
-        let inside = |put: &FsPath| put != path && put.is_beneath(path);
-        let touched = self.steps.iter().flat_map(Step::paths).any(inside);
+        let touched = !self.touched(path)?.is_empty();
         let now = self.at(path)?;
         match self.look(&now)? {
             Some(found) if !left.belongs_as(&found) => return conflict(None),
             Some(found) if left.size_bytes > 0 && left.hash.is_none() => {
-                let same = !touched && left.modified == found.modified;
+                let same = touched || left.modified == found.modified;
                 return if same { Ok(()) } else { conflict(None) };
             }
             Some(_) | None => {}
@@ -187,7 +186,7 @@ impl<'n> Sight<'n> {
 
     fn found(&self, path: &FsPath) -> Result<Option<Image>, FsError> {
         match self.image(path) {
-            Err(error) if error.is_absence() => Ok(None),
+            Err(error) if error.is_absence() || error == FsError::WrongKind => Ok(None),
             other => other,
         }
     }
@@ -266,11 +265,10 @@ impl<'n> Sight<'n> {
 
     /// Whether a directory will hold nothing.
     fn is_empty(&self, path: &FsPath) -> Result<bool, FsError> {
-        let put = self.steps.iter().flat_map(Step::paths);
-        let put: BTreeSet<&FsPath> =
-            put.filter(|put| put.parent().as_ref() == Some(path)).collect();
-        for child in &put {
-            if self.found(child)?.is_some() {
+        let touched = self.touched(path)?;
+        for name in &touched {
+            let child = path.child(name).map_err(|_| FsError::InvalidPath)?;
+            if self.found(&child)?.is_some() {
                 return Ok(false);
             }
         }
@@ -278,16 +276,29 @@ impl<'n> Sight<'n> {
         for entry in rustix::fs::Dir::read_from(directory.as_fd())? {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
-            if matches!(name, b"." | b"..") {
-                continue;
-            }
             // What is there now and does not go by a step will still be there.
-            let child = std::str::from_utf8(name).ok().and_then(|name| path.child(name).ok());
-            if !child.is_some_and(|child| put.contains(&child)) {
+            let goes = std::str::from_utf8(name).is_ok_and(|name| touched.contains(name));
+            if !matches!(name, b"." | b"..") && !goes {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// The names in a directory at or beneath which a step does something, under whatever name the
+    /// directory went then.
+    fn touched(&self, path: &FsPath) -> Result<BTreeSet<String>, FsError> {
+        let mut names = BTreeSet::new();
+        let mut now = Now::Path(path.clone());
+        for step in self.steps.iter().rev() {
+            if let Now::Path(at) = &now {
+                let inside = step.paths().filter_map(|path| path.rest_below(at));
+                let inside = inside.filter_map(|rest| rest.split('/').next());
+                names.extend(inside.filter(|name| !name.is_empty()).map(str::to_owned));
+            }
+            now = before(now, step)?;
+        }
+        Ok(names)
     }
 }
 

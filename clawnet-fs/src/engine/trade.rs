@@ -73,7 +73,7 @@ impl Engine<'_> {
             if before.hash.is_some() && displaced.kind == EntryKind::Directory {
                 displaced.hash = Some(self.all_in(&step.slot));
             }
-            raced = !before.is(&displaced);
+            raced = !if step.fresh { before.is(&displaced) } else { before.is_left(&displaced) };
             let is_file = (before.kind, displaced.kind) == (EntryKind::File, EntryKind::File);
             // A mode that somebody just changed is not one to put back.
             if raced && (strict || !is_file || !before.belongs_as(&displaced)) {

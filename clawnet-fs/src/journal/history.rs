@@ -51,6 +51,13 @@ pub(crate) struct Row {
     labels: u32,
 }
 
+impl Row {
+    /// What of a change was not taken back.
+    pub(crate) fn in_force(&self, change: Change) -> Change {
+        if self.reverses.is_empty() { change } else { change.only(&self.roots) }
+    }
+}
+
 /// Where a record is in the file, and what it was when it was read or written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark {

@@ -127,7 +127,7 @@ fn tell(engine: Engine<'_>, steps: &[Step], first: usize, told: &mut [Told]) -> 
     let last = steps.iter().rfind(uses)?.trade.before();
     let found = Image::at(engine.store.handle(), slot.as_str()).ok()?;
     let is = |held: Option<&Image>| match (held, &found) {
-        (Some(held), Some(found)) => held.is(found),
+        (Some(held), Some(found)) => held.is_still(found),
         (None, None) => true,
         _ => false,
     };

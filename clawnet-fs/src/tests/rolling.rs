@@ -1,17 +1,32 @@
-//! Rollbacks that are interrupted, and rollbacks of anything at all.
+//! Rollbacks that the death of the process interrupts, and their recovery.
 use super::*;
 
-/// Overwritten twice, created below new directories, deleted, and one more file.
+/// Overwritten twice, created below new directories, deleted, moved, moved over another, copied as
+/// a whole, and deleted as a whole.
 fn prepared() -> (World, Rollback) {
     let world = World::new();
     world.work.write("old", "one").unwrap();
     world.work.write("gone", "two").unwrap();
+    world.work.create_dir_all("tree/deep").unwrap();
+    world.work.write("tree/deep/file", "three").unwrap();
+    world.work.write("target", "four").unwrap();
+    world.work.write("source", "five").unwrap();
     world.write("/work/old", "new").unwrap();
     world.write("/work/old", "newer").unwrap();
     let deep = Write::new(path("/work/a/b"), "deep");
     world.submit(&deep.creating_dirs_below(&path("/work")).unwrap()).unwrap();
     world.submit(&Delete::new(path("/work/gone"))).unwrap();
     world.write("/work/gone", "again").unwrap();
+    let over = Move::new(path("/work/source"), path("/work/target")).overwriting();
+    world.submit(&over).unwrap();
+    let copy = Copy::new(path("/work/tree"), path("/work/copy")).recursive();
+    world.submit(&copy).unwrap();
+    let shift = Move::new(path("/work/tree"), path("/work/moved")).recursive();
+    world.submit(&shift).unwrap();
+    let shift = Move::new(path("/work/moved/deep"), path("/work/deep")).recursive();
+    world.submit(&shift).unwrap();
+    world.write("/work/deep/file", "new").unwrap();
+    world.submit(&Delete::new(path("/work/deep")).recursive()).unwrap();
     let operation = world.submit(&all()).unwrap().operation.unwrap();
     (world, operation)
 }
