@@ -13,7 +13,7 @@ use crate::{
     image::{self, Image},
     node::{Changing, Node},
     path::FsPath,
-    plan::{Plan, is_version},
+    plan::{Look, Plan, is_version},
     refusal::{FsError, within},
     source::{Planned, Source},
     write::{Content, Expected, Write, Written, matches},
@@ -78,8 +78,8 @@ impl Endpoint<Append> for Node {
     fn admit(&self, operation: &Append, caller: &Caller) -> Result<Admission, Denial> {
         within("the content", operation.size_bytes(), Write::SIZE_BYTES_MAX)?;
         self.may_write(caller, &operation.path)?;
-        let image = self.image(caller, &operation.path)?;
-        Ok(Admission::at(image::version(&[image.as_ref()])))
+        let look = Look::of((self, caller), &operation.path)?;
+        Ok(Admission::at(image::version(&[look.image()])).holding(look))
     }
 
     async fn perform(&self, task: Authorized<'_, Append>) -> Result<Written, Fault> {
@@ -97,7 +97,7 @@ impl Endpoint<Append> for Node {
         let mut left = None;
         self.change(&change, |_, folders| {
             self.may_write(task.caller(), &operation.path)?;
-            let planned = plan(folders, &change, operation, task.version())?;
+            let planned = plan(folders, &change, operation, (task.version(), task.held()))?;
             let step = planned.steps.last().map(|step| &step.trade);
             left = step.and_then(|trade| Some((trade.before().is_none(), trade.after()?.clone())));
             Ok(planned)
@@ -116,10 +116,10 @@ fn plan(
     folders: &Folders,
     change: &Changing<'_>,
     operation: &Append,
-    admitted: Option<&Version>,
+    (admitted, look): (Option<&Version>, Option<&Look>),
 ) -> Result<Planned, FsError> {
     let path = &operation.path;
-    let mut plan = Plan::new(folders, change.key());
+    let mut plan = Plan::new(folders, change.key()).holding(path, look);
     let before = plan.image(path)?;
     is_version(admitted, &[before.as_ref()])?;
     if let Some(expected) = operation.if_match {

@@ -23,24 +23,29 @@ const SET_GROUP: u32 = 0o2000;
 const ACCESS: &str = "system.posix_acl_access";
 const DEFAULT: &str = "system.posix_acl_default";
 const LABEL: &str = "security.selinux";
+const SMALL_BYTES: usize = 256;
 const VALUE_BYTES_MAX: usize = 64 * 1024;
 
 /// Gives `new` what `old` has. Bits that lend a file's owner or group to whoever runs it are not
 /// content and are not taken over.
 pub(crate) fn take_over(old: &File, old_facts: &Facts, new: &File) -> Result<(), FsError> {
-    own(new, Some(old_facts.user), Some(old_facts.group))?;
-    let mut names = vec![0; VALUE_BYTES_MAX];
-    let count = match flistxattr(old, &mut *names) {
-        Err(Errno::OPNOTSUPP) => 0,
+    let mut mode = Some(own(new, Some(old_facts.user), Some(old_facts.group))?);
+    let names = match sized(|room| flistxattr(old, room)) {
+        Err(Errno::OPNOTSUPP) => Vec::new(),
         other => other?,
     };
-    for name in names.get(..count).unwrap_or_default().split(|byte| *byte == 0) {
+    for name in names.split(|byte| *byte == 0) {
         let Ok(name) = std::str::from_utf8(name) else { continue };
         if name.starts_with("user.") || name == ACCESS || name == LABEL {
             copy(old, name, new)?;
+            mode = None;
         }
     }
-    Ok(fchmod(new, Mode::from_bits_retain(old_facts.mode & 0o777))?)
+    let wanted = old_facts.mode & 0o777;
+    if mode == Some(wanted) {
+        return Ok(());
+    }
+    Ok(fchmod(new, Mode::from_bits_retain(wanted))?)
 }
 
 /// Gives `new` what being made in `parent` would have given it.
@@ -79,14 +84,17 @@ pub(crate) fn inherit(
     Ok(())
 }
 
-fn own(file: &File, user: Option<u32>, group: Option<u32>) -> Result<(), FsError> {
+/// Gives a file to its owner and group. Its mode, as it was before.
+fn own(file: &File, user: Option<u32>, group: Option<u32>) -> Result<u32, FsError> {
     let facts = Facts::of(rustix::fd::AsFd::as_fd(file))?;
     let user = user.filter(|user| *user != facts.user).map(Uid::from_raw);
     let group = group.filter(|group| *group != facts.group).map(Gid::from_raw);
     if user.is_none() && group.is_none() {
-        return Ok(());
+        return Ok(facts.mode);
     }
-    fchown(file, user, group).map_err(|_| FsError::Unsupported("the file belongs to somebody else"))
+    fchown(file, user, group)
+        .map_err(|_| FsError::Unsupported("the file belongs to somebody else"))?;
+    Ok(facts.mode)
 }
 
 fn copy(old: &File, name: &str, new: &File) -> Result<(), FsError> {
@@ -98,15 +106,24 @@ fn copy(old: &File, name: &str, new: &File) -> Result<(), FsError> {
 }
 
 fn value(file: &File, name: &str) -> Result<Option<Vec<u8>>, FsError> {
-    let mut value = vec![0; VALUE_BYTES_MAX];
-    match fgetxattr(file, name, &mut *value) {
-        Ok(size) => {
-            value.truncate(size);
-            Ok(Some(value))
-        }
+    match sized(|room| fgetxattr(file, name, room)) {
+        Ok(value) => Ok(Some(value)),
         Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
         Err(errno) => Err(errno.into()),
     }
+}
+
+/// What a call writes into a room: a small one first, which is nearly always enough.
+fn sized(call: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
+    let mut small = [0; SMALL_BYTES];
+    match call(&mut small) {
+        Err(Errno::RANGE) => {}
+        other => return Ok(small.get(..other?).unwrap_or_default().to_vec()),
+    }
+    let mut value = vec![0; VALUE_BYTES_MAX];
+    let size = call(&mut value)?;
+    value.truncate(size);
+    Ok(value)
 }
 
 /// A default list cut down to `mode`, as the kernel does when it makes a file, and the permission

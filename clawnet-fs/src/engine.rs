@@ -5,7 +5,7 @@
 //!                                                     \            \_ not it: trade back, ABORT
 //!                                                      \_ the slot holds the backup from here on
 //! ```
-use std::fs::File;
+use std::{fs::File, sync::Arc};
 
 use clawnet_core::{Fault, Timestamp};
 
@@ -14,7 +14,7 @@ use crate::{
     journal::{Durability, Event, Journal, Key, Opened, Who},
     path::FsPath,
     pause::{Hook, Point},
-    pin::{Ends, Pin, Pins},
+    pin::{Ends, Grip, Pin, Pins},
     refusal::FsError,
     source::Sources,
     step::{Step, Trade},
@@ -47,6 +47,8 @@ pub(crate) struct Order<'a> {
     /// What a fresh file will hold, and where the rest of it comes from.
     pub(crate) content: &'a [u8],
     pub(crate) sources: Sources,
+    /// What is at one of the paths, held since layer 2 was asked.
+    pub(crate) held: Option<(FsPath, Arc<Grip>)>,
     /// Whether displacing something else than was expected takes the change back. If not, it is
     /// kept all the same, and the change is said to have raced.
     pub(crate) strict: bool,
@@ -110,7 +112,13 @@ impl<'n> Engine<'n> {
     fn step(self, order: &Order<'_>, progress: &mut Progress<'n>) -> Result<(), Stop> {
         let nth = progress.pins.len();
         let Some(step) = progress.steps.get_mut(nth) else { return Ok(()) };
-        let pins = self.pin(step)?;
+        let pins = match &order.held {
+            Some((path, grip)) if *path == step.path && step.from().is_none() => {
+                let place = self.folders.locate_for_change(path)?;
+                Pins { at: Pin::again(&place, grip)?, from: None }
+            }
+            _ => self.pin(step)?,
+        };
         let ends = pins.ends();
         if step.fresh {
             let made = self.fill(&pins.at, step, (order.sources.of(nth), order.content))?;

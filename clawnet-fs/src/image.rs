@@ -49,10 +49,19 @@ impl Image {
 
     /// The same, and the handle it was seen through.
     pub(crate) fn open(at: BorrowedFd<'_>, path: &str) -> Result<(File, Self), FsError> {
+        Self::open_whole(at, path).map(|(file, _, image)| (file, image))
+    }
+
+    /// The same, with all its looks.
+    pub(crate) fn open_whole(
+        at: BorrowedFd<'_>,
+        path: &str,
+    ) -> Result<(File, Facts, Self), FsError> {
         let fd = handle::open(at, path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
         let file = File::from(fd);
-        let image = Self::of(&file)?;
-        Ok((file, image))
+        let facts = Facts::of(rustix::fd::AsFd::as_fd(&file))?;
+        let image = Self::read(&file, &facts)?;
+        Ok((file, facts, image))
     }
 
     /// The same, of something whose content is of no interest here.
@@ -67,8 +76,11 @@ impl Image {
 
     /// What an open file or directory is.
     pub(crate) fn of(file: &File) -> Result<Self, FsError> {
-        let facts = Facts::of(rustix::fd::AsFd::as_fd(file))?;
-        let mut image = Self::seen(&facts);
+        Self::read(file, &Facts::of(rustix::fd::AsFd::as_fd(file))?)
+    }
+
+    fn read(file: &File, facts: &Facts) -> Result<Self, FsError> {
+        let mut image = Self::seen(facts);
         if facts.kind == EntryKind::Directory {
             image.size_bytes = u64::from(!is_empty(file)?);
             return Ok(image);

@@ -154,12 +154,18 @@ impl Node {
         Ok(())
     }
 
-    /// What is at a path that is to change: none if nothing is, or if there is no directory for it.
-    pub(crate) fn image(&self, caller: &Caller, path: &FsPath) -> Result<Option<Image>, FsError> {
+    /// Refuses changes where none could be recorded.
+    pub(crate) fn is_writable(&self) -> Result<(), FsError> {
         self.is_sound()?;
         if self.recovered.broken_at.is_some() {
             return Err(FsError::LogUnavailable("its chain is broken".into()));
         }
+        Ok(())
+    }
+
+    /// What is at a path that is to change: none if nothing is, or if there is no directory for it.
+    pub(crate) fn image(&self, caller: &Caller, path: &FsPath) -> Result<Option<Image>, FsError> {
+        self.is_writable()?;
         let folders = self.folders();
         let place = folders.locate_change_for(caller.identity(), path)?;
         match Pin::of(&place).and_then(|pin| pin.image()) {
@@ -182,7 +188,7 @@ impl Node {
         self.hook.at(Point::Begun);
         let folders = self.latest_folders();
         self.tidy_up(&mut journal, &folders, change.at)?;
-        let Planned { steps, sources } = plan(&journal, &folders)?.into();
+        let Planned { steps, sources, held } = plan(&journal, &folders)?.into();
         if steps.is_empty() {
             return Ok(Done { raced: false });
         }
@@ -207,6 +213,7 @@ impl Node {
             steps: steps.clone(),
             content: change.content,
             sources,
+            held,
             strict: change.strict,
             confirm: &confirm,
         };

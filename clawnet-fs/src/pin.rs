@@ -2,6 +2,7 @@
 use std::{
     fs::File,
     os::fd::{AsFd, BorrowedFd},
+    sync::Arc,
 };
 
 use crate::{
@@ -18,10 +19,25 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Pin<'a> {
     root: &'a Root,
+    grip: Arc<Grip>,
+}
+
+/// What of a pin can be held on to while layer 1 and the ledger have their say.
+#[derive(Debug)]
+pub(crate) struct Grip {
     above: String,
     name: String,
     directory: File,
     facts: Facts,
+    seen: Option<Seen>,
+}
+
+/// What was at the name when it was looked at, still open.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) file: File,
+    pub(crate) facts: Facts,
+    pub(crate) image: Image,
 }
 
 impl<'a> Pin<'a> {
@@ -32,45 +48,114 @@ impl<'a> Pin<'a> {
         let directory = handle::directory(root.handle(), &above).map_err(FsError::of_parent)?;
         let directory = File::from(directory);
         let facts = Facts::of(directory.as_fd())?;
-        Ok(Self { root, above, name, directory, facts })
+        Ok(Self { root, grip: Arc::new(Grip { above, name, directory, facts, seen: None }) })
+    }
+
+    /// The same, and what the name leads to, both to be held on to.
+    pub(crate) fn seeing(place: &Place<'a, '_>) -> Result<Self, FsError> {
+        let Self { root, grip } = Self::of(place)?;
+        let seen = match Seen::of(grip.directory.as_fd(), &grip.name) {
+            Err(error) if error.is_absence() => None,
+            other => Some(other?),
+        };
+        let grip = Arc::into_inner(grip).ok_or(FsError::Moved)?;
+        Ok(Self { root, grip: Arc::new(Grip { seen, ..grip }) })
+    }
+
+    /// What was held, under the same list; pinned anew if the path leads elsewhere by now.
+    pub(crate) fn again(place: &Place<'a, '_>, grip: &Arc<Grip>) -> Result<Self, FsError> {
+        let held = Self { root: place.root, grip: grip.clone() };
+        if held.is_there().is_ok() { Ok(held) } else { Self::of(place) }
+    }
+
+    pub(crate) fn grip(&self) -> &Arc<Grip> {
+        &self.grip
     }
 
     /// Refuses if the path leads elsewhere by now.
     pub(crate) fn is_there(&self) -> Result<(), FsError> {
         self.root.is_there()?;
-        match handle::look(self.root.handle(), &self.above) {
-            Ok(facts) if facts.is_same_object(&self.facts) => Ok(()),
+        let Grip { above, facts, .. } = &*self.grip;
+        if above == "." {
+            return Ok(());
+        }
+        match handle::look_near((self.root.handle(), self.root.facts().mount), above) {
+            Ok(found) if found.is_same_object(facts) => Ok(()),
             _ => Err(FsError::Moved),
         }
     }
 
-    /// What the name leads to now.
+    /// What the name leads to now. What was seen there before is read again only if anything about
+    /// it changed: every write, chmod and rename leaves a mark that nobody can take off.
     pub(crate) fn image(&self) -> Result<Option<Image>, FsError> {
-        Image::at(self.handle(), &self.name)
+        if let Some(seen) = &self.grip.seen
+            && Facts::of(seen.file.as_fd())? == seen.facts
+        {
+            return Ok(Some(seen.image.clone()));
+        }
+        Image::at(self.handle(), self.name())
+    }
+
+    /// What came to `name` in the directory `at`, read through the handle that is held if it is the
+    /// same object.
+    pub(crate) fn image_at(
+        &self,
+        at: BorrowedFd<'_>,
+        name: &str,
+    ) -> Result<Option<Image>, FsError> {
+        if let Some(Seen { file, facts, .. }) = &self.grip.seen
+            && Facts::of_entry(at, name).is_ok_and(|found| found.is_same_object(facts))
+        {
+            return Image::of(file).map(Some);
+        }
+        Image::at(at, name)
+    }
+
+    /// What is held, if that is what the change was planned on.
+    pub(crate) fn seen(&self) -> Option<&Seen> {
+        self.grip.seen.as_ref()
     }
 
     /// What the name leads to now, and only what it is: nothing is read.
     pub(crate) fn facts_of_entry(&self) -> Result<Option<Facts>, FsError> {
-        match handle::look(self.handle(), &self.name) {
+        match handle::look(self.handle(), self.name()) {
             Err(error) if error.is_absence() => Ok(None),
             other => other.map(Some),
         }
     }
 
     pub(crate) fn handle(&self) -> BorrowedFd<'_> {
-        self.directory.as_fd()
+        self.grip.directory.as_fd()
     }
 
     pub(crate) fn directory(&self) -> &File {
-        &self.directory
+        &self.grip.directory
     }
 
     pub(crate) fn facts(&self) -> &Facts {
-        &self.facts
+        &self.grip.facts
     }
 
     pub(crate) fn name(&self) -> &str {
-        &self.name
+        &self.grip.name
+    }
+}
+
+impl Grip {
+    /// Whether this is what a change was planned on.
+    pub(crate) fn shows(&self, before: Option<&Image>) -> bool {
+        self.seen.as_ref().map(|seen| &seen.image) == before
+    }
+
+    pub(crate) fn image(&self) -> Option<&Image> {
+        self.seen.as_ref().map(|seen| &seen.image)
+    }
+}
+
+impl Seen {
+    fn of(at: BorrowedFd<'_>, name: &str) -> Result<Self, FsError> {
+        let (file, facts, image) = Image::open_whole(at, name)?;
+        Ok(Self { file, facts, image })
     }
 }
 

@@ -1,13 +1,16 @@
 //! From what is there to what has to be done: the steps of one change.
-use clawnet_core::Version;
+use std::sync::Arc;
+
+use clawnet_core::{Caller, Version};
 
 use crate::{
     folders::Folders,
     handle::EntryKind,
     image::{self, Image},
     journal::Key,
+    node::Node,
     path::FsPath,
-    pin::Pin,
+    pin::{Grip, Pin},
     refusal::FsError,
     source::{Planned, Source, Sources},
     step::{Slot, Step, Trade},
@@ -18,11 +21,20 @@ pub(crate) struct Plan<'n> {
     folders: &'n Folders,
     by: Key,
     steps: Vec<Step>,
+    held: Option<(&'n FsPath, Arc<Grip>)>,
 }
 
 impl<'n> Plan<'n> {
     pub(crate) fn new(folders: &'n Folders, by: Key) -> Self {
-        Self { folders, by, steps: Vec::new() }
+        Self { folders, by, steps: Vec::new(), held: None }
+    }
+
+    /// And what `admit` looked at at one path is what this is about, if the owner's list is still
+    /// the same.
+    pub(crate) fn holding(self, path: &'n FsPath, look: Option<&Look>) -> Self {
+        let same = look.filter(|look| std::ptr::eq(&raw const *look.folders, self.folders));
+        let held = same.and_then(|look| Some((path, look.grip.clone()?)));
+        Self { held, ..self }
     }
 
     pub(crate) fn into_steps(self) -> Vec<Step> {
@@ -36,7 +48,10 @@ impl<'n> Plan<'n> {
         if self.steps.iter().any(|step| Some(&step.path) == parent.as_ref()) {
             return Ok(None);
         }
-        Pin::of(&place)?.image()
+        match &self.held {
+            Some((held, grip)) if *held == path => Pin::again(&place, grip)?.image(),
+            _ => Pin::of(&place)?.image(),
+        }
     }
 
     /// Makes a directory, unless it is there.
@@ -53,7 +68,10 @@ impl<'n> Plan<'n> {
     pub(crate) fn bringing(self, source: Source) -> Planned {
         let mut sources = Sources::default();
         sources.set(self.steps.len().saturating_sub(1), source);
-        Planned { steps: self.steps, sources }
+        let last = self.steps.last().and_then(|step| step.trade.before());
+        let held = self.held.filter(|(_, grip)| grip.shows(last));
+        let held = held.map(|(path, grip)| (path.clone(), grip));
+        Planned { steps: self.steps, sources, held }
     }
 
     /// Brings something to a path: where nothing is, or in place of a file.
@@ -103,6 +121,31 @@ impl<'n> Plan<'n> {
     pub(crate) fn trade(&mut self, path: &FsPath, trade: Trade) {
         let slot = Slot::of(self.by.owner, self.by.intent, self.steps.len());
         self.steps.push(Step { path: path.clone(), slot, fresh: true, trade });
+    }
+}
+
+/// What `admit` looked at, under which list, for the plan to stand on.
+#[derive(Debug)]
+pub(crate) struct Look {
+    folders: Arc<Folders>,
+    grip: Option<Arc<Grip>>,
+}
+
+impl Look {
+    /// Looks at a path that is to change, and holds on to it.
+    pub(crate) fn of((node, caller): (&Node, &Caller), path: &FsPath) -> Result<Self, FsError> {
+        node.is_writable()?;
+        let folders = node.folders();
+        let grip = match Pin::seeing(&folders.locate_change_for(caller.identity(), path)?) {
+            Ok(pin) => Some(pin.grip().clone()),
+            Err(error) if error.is_absence() => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self { folders, grip })
+    }
+
+    pub(crate) fn image(&self) -> Option<&Image> {
+        self.grip.as_ref().and_then(|grip| grip.image())
     }
 }
 

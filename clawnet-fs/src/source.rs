@@ -2,9 +2,9 @@
 //!
 //! What an agent sent is given with the change. Everything else is copied from what the owner has,
 //! through a handle, and has to be what the plan said it is: its digest is in the intent.
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use crate::{image::Image, path::FsPath, step::Step, tree::Tree};
+use crate::{image::Image, path::FsPath, pin::Grip, step::Step, tree::Tree};
 
 /// Where what comes to one path is from.
 #[derive(Debug)]
@@ -49,10 +49,12 @@ impl Sources {
 pub(crate) struct Planned {
     pub(crate) steps: Vec<Step>,
     pub(crate) sources: Sources,
+    /// What was held since layer 2 was asked, and is still so.
+    pub(crate) held: Option<(FsPath, Arc<Grip>)>,
 }
 
 impl From<Vec<Step>> for Planned {
     fn from(steps: Vec<Step>) -> Self {
-        Self { steps, sources: Sources::default() }
+        Self { steps, sources: Sources::default(), held: None }
     }
 }

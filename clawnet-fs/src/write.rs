@@ -13,9 +13,10 @@ use crate::{
     image::{self, Image},
     node::{Changing, Node},
     path::{FsPath, PathError},
-    plan::{Plan, is_version, leads_to},
+    plan::{Look, Plan, is_version, leads_to},
     read::within,
     refusal::FsError,
+    source::{Planned, Source},
     step::{Step, Trade},
 };
 
@@ -180,13 +181,12 @@ impl<'de> Deserialize<'de> for Expected {
 impl Endpoint<Write> for Node {
     fn admit(&self, operation: &Write, caller: &Caller) -> Result<Admission, Denial> {
         check(operation)?;
-        self.may_write(caller, &operation.path)?;
         for path in &operation.create_dirs {
             self.folders().locate_change_for(caller.identity(), path)?;
         }
         self.may_write(caller, &operation.path)?;
-        let image = self.image(caller, &operation.path)?;
-        Ok(Admission::at(image::version(&[image.as_ref()])))
+        let look = Look::of((self, caller), &operation.path)?;
+        Ok(Admission::at(image::version(&[look.image()])).holding(look))
     }
 
     async fn perform(&self, task: Authorized<'_, Write>) -> Result<Written, Fault> {
@@ -204,9 +204,10 @@ impl Endpoint<Write> for Node {
         let mut created = false;
         let done = self.change(&change, |_, folders| {
             self.may_write(task.caller(), &operation.path)?;
-            let steps = plan(folders, &change, operation, task.version())?;
-            created = steps.iter().any(|step| step.path == operation.path && is_place(step));
-            Ok(steps)
+            let planned = plan(folders, &change, operation, (task.version(), task.held()))?;
+            created =
+                planned.steps.iter().any(|step| step.path == operation.path && is_place(step));
+            Ok(planned)
         })?;
         let digest = operation.content.digest();
         task.attest(digest);
@@ -224,10 +225,10 @@ fn plan(
     folders: &Folders,
     change: &Changing<'_>,
     operation: &Write,
-    admitted: Option<&Version>,
-) -> Result<Vec<Step>, FsError> {
+    (admitted, look): (Option<&Version>, Option<&Look>),
+) -> Result<Planned, FsError> {
     check(operation)?;
-    let mut plan = Plan::new(folders, change.key());
+    let mut plan = Plan::new(folders, change.key()).holding(&operation.path, look);
     operation.create_dirs.iter().try_for_each(|path| plan.directory(path))?;
     let before = plan.image(&operation.path)?;
     is_version(admitted, &[before.as_ref()])?;
@@ -237,7 +238,7 @@ fn plan(
     let size_bytes = operation.content.bytes.len() as u64;
     let after = Image::planned(size_bytes, operation.content.digest());
     plan.bring(&operation.path, before, after)?;
-    Ok(plan.into_steps())
+    Ok(plan.bringing(Source::Given))
 }
 
 /// Whether what is there is what the agent thinks is there.

@@ -36,7 +36,10 @@ impl Engine<'_> {
                 let mode = wanted.map_or(DIRECTORY_MODE, |mode| Mode::from(mode) | Mode::RWXU);
                 self.store.create_directory(&step.slot, mode)?
             }
-            (_, true) => self.store.create(&step.slot, PRIVATE_MODE)?,
+            (_, true) => {
+                let mode = pin.seen().map_or(PRIVATE_MODE, |seen| usual(seen.facts.mode));
+                self.store.create(&step.slot, mode)?
+            }
             (_, false) => {
                 let mode = wanted.map_or(FILE_MODE, |mode| Mode::from(mode) | Mode::RUSR);
                 self.store.create(&step.slot, mode)?
@@ -57,7 +60,15 @@ impl Engine<'_> {
 
     fn furnish(self, pin: &Pin<'_>, made: &File, coming: &Coming<'_>) -> Result<Facts, FsError> {
         let Coming { source, bytes, after, replaces } = *coming;
-        let old = if replaces { Some(Image::open_unread(pin.handle(), pin.name())?) } else { None };
+        let opened;
+        let old = match pin.seen() {
+            _ if !replaces => None,
+            Some(seen) => Some((&seen.file, &seen.facts)),
+            None => {
+                opened = Image::open_unread(pin.handle(), pin.name())?;
+                Some((&opened.0, &opened.1))
+            }
+        };
         if after.kind == EntryKind::Directory {
             // First, so that what is made in it gets from it what it is to get.
             attributes::inherit((pin.directory(), pin.facts()), source.mode(), made)?;
@@ -66,7 +77,7 @@ impl Engine<'_> {
             Source::Given if after.kind == EntryKind::File => (&*made).write_all(bytes)?,
             Source::Given => {}
             Source::Longer => {
-                let old = old.as_ref().map(|(file, facts)| (file, facts.size_bytes));
+                let old = old.map(|(file, facts)| (file, facts.size_bytes));
                 pour::lengthen(old, bytes, (made, after))?;
             }
             Source::Copied { from, image } => pour::copy(self.folders, from, image, made)?,
@@ -74,7 +85,7 @@ impl Engine<'_> {
                 tree.build(self.folders, made, self.durability == Durability::PowerSafe)?;
             }
         }
-        if let Some((old, facts)) = &old {
+        if let Some((old, facts)) = old {
             attributes::take_over(old, facts, made)?;
         } else if after.kind == EntryKind::File {
             attributes::inherit((pin.directory(), pin.facts()), source.mode(), made)?;
@@ -94,6 +105,11 @@ impl Engine<'_> {
             _ => self.store.discard(&step.slot),
         }
     }
+}
+
+/// The bits that a replacement takes over. Nobody else looks into the store.
+const fn usual(mode: u32) -> Mode {
+    Mode::from_bits_retain(mode & 0o777)
 }
 
 /// What is about to come to a path.

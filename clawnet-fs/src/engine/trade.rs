@@ -68,7 +68,7 @@ impl Engine<'_> {
                 shifted(from, before)?;
             }
         } else if let Some(before) = step.trade.before() {
-            let displaced = Image::at(self.store.handle(), step.slot.as_str())?;
+            let displaced = ends.at.image_at(self.store.handle(), step.slot.as_str())?;
             let mut displaced = displaced.ok_or(FsError::Tampered)?;
             if before.hash.is_some() && displaced.kind == EntryKind::Directory {
                 displaced.hash = Some(self.all_in(&step.slot));
