@@ -181,10 +181,10 @@ impl From<State> for Standing {
 }
 
 impl Endpoint<History> for Node {
-    fn admit(&self, operation: &History, _: &Caller) -> Result<Admission, Denial> {
+    fn admit(&self, operation: &History, caller: &Caller) -> Result<Admission, Denial> {
         operation.limits()?;
         self.is_sound()?;
-        self.folders().locate(&operation.path)?;
+        self.folders().locate_for(caller.identity(), &operation.path)?;
         Ok(Admission::unversioned())
     }
 
@@ -193,9 +193,11 @@ impl Endpoint<History> for Node {
         let operation = task.operation();
         operation.limits()?;
         let folders = self.folders();
-        folders.locate(&operation.path)?;
+        let identity = task.caller().identity();
+        folders.locate_for(identity, &operation.path)?;
         let shows = |path: &FsPath| {
-            folders.locate(path).is_ok() && task.extends_to(Action::List, path.resource()).is_ok()
+            folders.locate_for(identity, path).is_ok()
+                && task.extends_to(Action::List, path.resource()).is_ok()
         };
         let journal = self.journal()?;
         Ok(page(&journal, operation, task.caller(), &shows)?)

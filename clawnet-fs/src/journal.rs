@@ -1,9 +1,7 @@
 //! The node's own journal: what was about to be changed, and what came of it.
 //!
-//! An append-only file, one JSON record on a line, each with the digest of itself and all before
-//! it: `{"chain":"<64 hex digits>","event":{...}}`, where `chain` is BLAKE3 in `derive_key` mode
-//! over the `chain` before (64 zeros at first) as 32 bytes, then the event's bytes as they stand.
-//! JSON escapes control characters, so no file name can forge or split a record.
+//! An append-only file, one JSON record on a line, each chained to all before it. The format, for
+//! other programs, is in [`format`](mod@crate::format).
 //!
 //! The kernel's ledger says who was allowed what and when. This says where the bytes are.
 use std::{
@@ -140,7 +138,9 @@ const FORMAT: u32 = 2;
 const CONTEXT: &str = "clawnet-fs 2026 journal chain v1";
 /// The longest record, in bytes: 256 steps of the longest paths and more.
 const LINE_BYTES_MAX: u64 = 4 << 20;
-/// How many changes a journal takes. In memory each costs some 150 bytes.
+/// The longest an intent's steps may be. Its commit, which knows more of them, fits then too.
+const STEPS_BYTES_MAX: u64 = 1 << 20;
+/// How many changes a journal takes. In memory each costs some 250 bytes.
 const CHANGES_MAX: usize = 1_000_000;
 /// How many more it takes that only take back others: a full journal does not bar the way home.
 const CHANGES_MAX_REVERSING: usize = 10_000;
@@ -209,6 +209,13 @@ impl Journal {
     }
 
     fn has_room(&self, opened: &Opened) -> Result<(), FsError> {
+        let bytes = serde_json::to_vec(&opened.steps).map_err(std::io::Error::from)?.len() as u64;
+        if bytes > STEPS_BYTES_MAX {
+            return Err(FsError::LimitExceeded {
+                what: "what one change records",
+                max: STEPS_BYTES_MAX,
+            });
+        }
         let reserve = if opened.reverses.is_empty() { 0 } else { CHANGES_MAX_REVERSING };
         if self.history.len() >= self.changes_max.saturating_add(reserve) {
             return Err(FsError::JournalFull { changes_max: self.changes_max as u64 });
@@ -490,5 +497,29 @@ mod tests {
     #[test]
     fn a_change_costs_memory_whatever_it_did() {
         assert!(size_of::<Row>() <= 96 && size_of::<Key>() <= 24);
+    }
+
+    #[test]
+    fn the_sample_of_the_format_is_a_journal() {
+        let sample = include_bytes!("journal/sample.jsonl");
+        let (journal, reading) = reopen(sample);
+        assert_eq!((reading, journal.history().len()), (Reading::default(), 2));
+        let states: Vec<State> = journal.history.rows().map(|(_, row)| row.state).collect();
+        assert_eq!(states, [State::Undone, State::Done]);
+    }
+
+    #[test]
+    fn a_change_that_could_not_be_closed_is_not_opened() {
+        let sample = include_bytes!("journal/sample.jsonl");
+        let (journal, _) = reopen(sample);
+        let (by, _) = journal.history.rows().next().unwrap();
+        let steps = journal.change(*by).unwrap().steps;
+        let (mut journal, _) = reopen(b"");
+        let Event::Intent(mut long) = opened(1, &[]) else { panic!("no intent") };
+        long.steps = steps.into_iter().cycle().take(5000).collect();
+        let refused = journal.append(Event::Intent(long));
+        assert!(matches!(refused, Err(FsError::LimitExceeded { .. })), "{refused:?}");
+        assert_eq!(journal.is_open(), Ok(()));
+        journal.append(opened(2, &[])).unwrap();
     }
 }

@@ -113,6 +113,7 @@
 //! - With [`Durability::ProcessSafe`], a power cut can empty a new file or lose the journal's end.
 //!   What was displaced is in the store either way.
 
+pub mod format;
 mod refusal;
 mod path;
 mod name;

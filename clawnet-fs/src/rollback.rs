@@ -207,7 +207,7 @@ impl Endpoint<Rollback> for Node {
     fn admit(&self, operation: &Rollback, caller: &Caller) -> Result<Admission, Denial> {
         self.is_sound()?;
         operation.limits()?;
-        self.folders().locate(&operation.below)?;
+        self.folders().locate_for(caller.identity(), &operation.below)?;
         let journal = self.journal()?;
         for back in &operation.undoes {
             chosen(&journal, operation, caller, back)?;
@@ -283,7 +283,7 @@ impl Node {
             let needs = needs_of(change);
             let shown = needs.as_ref().is_ok_and(|needs| {
                 needs.iter().all(|need| {
-                    folders.locate(&need.path).is_ok()
+                    folders.locate_for(caller.identity(), &need.path).is_ok()
                         && task.extends_to(Action::List, need.path.resource()).is_ok()
                 })
             });

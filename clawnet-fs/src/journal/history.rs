@@ -1,8 +1,7 @@
 //! What the journal's records fold to: a row for every change, and where its steps are written.
 //!
 //! A row is small and of one size, whatever the change did: the steps stay in the file and are read
-//! when somebody wants them. So a node's memory grows by some 150 bytes a change, and the most
-//! changes a journal takes bound it.
+//! when somebody wants them. So the most changes a journal takes bound its memory.
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -159,6 +158,11 @@ static NO_LABELS: Labels = Labels::none();
 impl History {
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn rows(&self) -> impl Iterator<Item = (&Key, &Row)> {
+        self.rows.iter()
     }
 
     pub(crate) fn get(&self, by: Key) -> Option<&Row> {
