@@ -45,13 +45,15 @@ fn long_lines_are_shown_in_part_and_bytes_not_at_all() {
     world.work.write("long", format!("{}needle{}", "ü".repeat(5000), "ü".repeat(5000))).unwrap();
     world.work.write("bytes", [b"needle\n\0needle".as_slice(), &[0xff; 9]].concat()).unwrap();
     world.work.write("broken", b"needle \xff\xfe needle").unwrap();
+    let late = format!("needle\nneedle\nneedle\n{}\0", "-".repeat(9000));
+    world.work.write("late", late).unwrap();
     let told = world.submit(&Search::at(path("/work"), ["needle"])).unwrap();
     let shown: Vec<_> = told
         .results
         .iter()
         .map(|found| (found.hits, found.text.as_ref().map(|text| text.chars().count())))
         .collect();
-    assert_eq!(shown, [(2, None), (2, None), (1, Some(507))]);
+    assert_eq!(shown, [(3, None), (2, None), (2, None), (1, Some(507))]);
 }
 
 #[test]
