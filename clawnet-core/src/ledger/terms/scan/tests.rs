@@ -29,7 +29,7 @@ fn what_is_written_as_ever_is_seen_at_a_glance() {
     let approved = intent("{}", rules)
         .replace(r#"{"demands""#, &format!(r#"{{"approval":"{ticket}","demands""#));
     check(&approved, true);
-    let many = intent("{}", rules).replace(r#"[["#, r#"[["list","fs:/b"],["#);
+    let many = intent("{}", rules).replace("[[", r#"[["list","fs:/b"],["#);
     check(&many, true);
     check(&format!(r#"{FRONT}"outcome":{{"intent":4,"result":"done"}}}}}}"#), true);
     let digest = "0".repeat(64);
