@@ -57,6 +57,8 @@ mod seeing;
 
 mod hand;
 
+mod whitelist;
+
 mod breaking;
 
 mod keyring;

@@ -75,8 +75,13 @@ impl SubmitStep {
 fn conclude(world: &mut World, driven: Driven, name: Option<&str>) -> Result<Value, Trouble> {
     match driven {
         Driven::Ended(Ok(output)) => {
-            if let (Some(name), Some(intent)) = (name, output.get("intent")) {
-                world.changes.insert(name.into(), intent.as_u64().unwrap_or_default());
+            if let Some(name) = name {
+                if let Some(intent) = output.get("intent").and_then(Value::as_u64) {
+                    world.changes.insert(name.into(), intent);
+                }
+                if let Some(plan) = output.get("operation").filter(|plan| plan.is_object()) {
+                    world.plans.insert(name.into(), plan.clone());
+                }
             }
             Ok(json!({"done": output}))
         }

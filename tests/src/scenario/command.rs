@@ -15,8 +15,8 @@ use super::{
     },
     failing::{BackupStep, DiskFaultStep, DiskStep, PowerLossStep},
     hand::{
-        FileDeleteStep, FileLinkStep, FileListStep, FileReadStep, FileReplaceStep, FileWriteStep,
-        FolderStep,
+        FileDeleteStep, FileLinkStep, FileListStep, FileMeanwhileStep, FileReadStep,
+        FileReplaceStep, FileWriteStep, FolderStep,
     },
     keyring::{CertifyStep, RekeyStep, SignWithStep},
     meeting::{CheckMisbehaviourStep, PeersStep, PresentStep, WitnessStep},
@@ -29,6 +29,7 @@ use super::{
         WhatCanStep, WhoCanStep,
     },
     step::Step,
+    whitelist::{FolderMoveStep, HealthStep, ReloadStep, WhitelistStep},
 };
 
 /// How the fields of a command are read.
@@ -62,8 +63,13 @@ const COMMANDS: &[(&str, Read)] = &[
     ("security", read::<SecurityStep>),
     ("records", read::<RecordsStep>),
     ("folder", read::<FolderStep>),
+    ("whitelist", read::<WhitelistStep>),
+    ("reload", read::<ReloadStep>),
+    ("health", read::<HealthStep>),
+    ("folder_move", read::<FolderMoveStep>),
     ("file_write", read::<FileWriteStep>),
     ("file_replace", read::<FileReplaceStep>),
+    ("file_meanwhile", read::<FileMeanwhileStep>),
     ("file_read", read::<FileReadStep>),
     ("file_delete", read::<FileDeleteStep>),
     ("file_link", read::<FileLinkStep>),

@@ -5,6 +5,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use cap_std::fs::Dir;
 use clawnet_core::{
     Batch, Commit, Digest, Durability, Frame, Head, IndexEntry, IndexRange, OwnerId, Snapshot,
     Store, StoreError,
@@ -33,12 +34,30 @@ pub(super) struct Fault {
     pub(super) written: bool,
 }
 
+/// What a person saves while a record is written.
+#[derive(Debug)]
+pub(super) struct Save {
+    pub(super) dir: Dir,
+    pub(super) path: String,
+    pub(super) text: String,
+}
+
+impl Save {
+    /// As editors do: a new file in the place of the old.
+    pub(super) fn make(&self) -> io::Result<()> {
+        let beside = format!("{}.saving", self.path);
+        self.dir.write(&beside, &self.text)?;
+        self.dir.rename(&beside, &self.dir, &self.path)
+    }
+}
+
 /// The fault to come, shared with whoever plans it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Faults(Arc<Mutex<Plan>>);
 
 #[derive(Debug, Default)]
 struct Plan {
+    meanwhile: Option<Save>,
     next: Option<Fault>,
     poisoned: bool,
 }
@@ -56,6 +75,11 @@ impl Faults {
         self.lock().next = Some(fault);
     }
 
+    /// Lets a person save when the next record is appended.
+    pub(super) fn meanwhile(&self, save: Save) {
+        self.lock().meanwhile = Some(save);
+    }
+
     /// A store that is opened again has forgotten that it failed. What is to fail still will.
     pub(super) fn reopened(&self) {
         self.lock().poisoned = false;
@@ -69,6 +93,12 @@ impl Faults {
         let mut plan = self.lock();
         if plan.poisoned {
             return Fate::Fails(StoreError::Poisoned);
+        }
+        if let Some(save) = plan.meanwhile.take_if(|_| call == Call::Append)
+            && let Err(source) = save.make()
+        {
+            let action = "saving meanwhile".into();
+            return Fate::Fails(StoreError::Io { action, source: Arc::new(source) });
         }
         let Some(fault) = &mut plan.next else { return Fate::Passes };
         if fault.call != Call::Any && fault.call != call {

@@ -3,7 +3,7 @@ use cap_std::fs::Dir;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{principal::Access, step::Step, trouble::Trouble, world::World};
+use super::{fault::Save, principal::Access, step::Step, trouble::Trouble, world::World};
 
 /// Opens a folder to agents, by the owner's own list.
 #[derive(Debug, Deserialize)]
@@ -51,11 +51,27 @@ pub(super) struct FileReplaceStep {
 impl Step for FileReplaceStep {
     fn run(&self, world: &mut World) -> Result<Value, Trouble> {
         let (dir, path) = reach(world, &self.path)?;
-        let beside = format!("{path}.saving");
-        dir.write(&beside, &self.text)
-            .and_then(|()| dir.rename(&beside, &dir, path))
-            .map_err(|error| Trouble::said(&error))?;
+        let save = Save { dir, path: path.to_owned(), text: self.text.clone() };
+        save.make().map_err(|error| Trouble::said(&error))?;
         Ok(json!({"written": self.text.len()}))
+    }
+}
+
+/// Puts a new file in the place of one while the next record is written: after the node looked, and
+/// before it acts.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileMeanwhileStep {
+    path: String,
+    text: String,
+}
+
+impl Step for FileMeanwhileStep {
+    fn run(&self, world: &mut World) -> Result<Value, Trouble> {
+        let (dir, path) = reach(world, &self.path)?;
+        let (path, text) = (path.to_owned(), self.text.clone());
+        world.faults.meanwhile(Save { dir, path, text });
+        Ok(json!({"waits": self.path}))
     }
 }
 

@@ -1,10 +1,10 @@
 //! One owner in a world: the key their name makes, their kernel while it is open, and who acts.
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, io::Write as _, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use cap_std::{
     ambient_authority,
-    fs::{Dir, DirBuilder, DirBuilderExt as _},
+    fs::{Dir, DirBuilder, DirBuilderExt as _, OpenOptions, OpenOptionsExt as _},
 };
 use clawnet_core::{
     Agent, AgentId, Kernel, Limits, ManualClock, Mount, Owner, OwnerError, PublicKey, Signature,
@@ -33,6 +33,8 @@ pub(super) struct Principal {
     /// Where the owner's folders are, and what only their node may touch.
     home: PathBuf,
     folders: Vec<(String, Access)>,
+    /// Whether the owner's list is a file. Then what it says counts, and nothing else.
+    listed: bool,
     open: Option<Open>,
 }
 
@@ -88,7 +90,17 @@ impl Principal {
     pub(super) fn new(name: &str, limits: Limits, home: PathBuf) -> Self {
         let (house, folders) = (HouseRules::default(), Vec::new());
         let (hands, kernel_key) = (vec![name.into()], None);
-        Self { name: name.into(), hands, kernel_key, limits, house, home, folders, open: None }
+        Self {
+            name: name.into(),
+            hands,
+            kernel_key,
+            limits,
+            house,
+            home,
+            folders,
+            listed: false,
+            open: None,
+        }
     }
 
     /// The key that names the owner's ledger, for good.
@@ -154,6 +166,55 @@ impl Principal {
         self.node().map(drop)
     }
 
+    /// Writes the owner's list, as the file of the node that reads it, or removes it.
+    pub(super) fn write_list(&mut self, text: Option<&str>) -> Result<(), Trouble> {
+        self.own_dir()?;
+        let home = self.home_dir()?;
+        match text {
+            Some(text) => {
+                let mut options = OpenOptions::new();
+                options.write(true).create(true).truncate(true).mode(0o600);
+                home.open_with("list.new", &options)?.write_all(text.as_bytes())?;
+                home.rename("list.new", &home, LIST)?;
+            }
+            None => home.remove_file(LIST)?,
+        }
+        if !self.listed {
+            self.listed = true;
+            if let Some(open) = &mut self.open {
+                open.node = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a folder of the owner's is on this machine.
+    pub(super) fn place_of(&self, folder: &str) -> PathBuf {
+        self.home.join("folders").join(folder)
+    }
+
+    fn home_dir(&self) -> Result<Dir, Trouble> {
+        Ok(Dir::open_ambient_dir(&self.home, ambient_authority())?)
+    }
+
+    /// The folders of the owner's list.
+    fn declared(&self) -> Result<Folders, Trouble> {
+        if self.listed {
+            let read = Folders::read_from(self.home_dir()?, LIST, ambient_authority());
+            return read.map_err(|error| Trouble::said(&error));
+        }
+        let (own, mut folders) = (self.own_dir()?, Folders::new());
+        for (name, access) in &self.folders {
+            let (dir, name) = (own.open_dir(name)?, format!("/{name}"));
+            let declared = match access {
+                Access::ReadWrite => folders.read_write(&name, dir),
+                Access::ReadOnly => folders.read_only(&name, dir),
+            };
+            folders = declared.map_err(|error| Trouble::said(&error))?;
+        }
+        Ok(folders)
+    }
+
     /// The directory that holds the owner's folders, in the owner's own hands.
     pub(super) fn own_dir(&self) -> Result<Dir, Trouble> {
         let path = self.home.join("folders");
@@ -163,7 +224,7 @@ impl Principal {
 
     /// The node, if there is a folder for it.
     pub(super) fn node_if_any(&mut self) -> Result<Option<Arc<Mount<Node>>>, Trouble> {
-        if self.folders.is_empty() { Ok(None) } else { self.node().map(Some) }
+        if self.folders.is_empty() && !self.listed { Ok(None) } else { self.node().map(Some) }
     }
 
     /// The node over the owner's folders, as they were declared.
@@ -171,17 +232,7 @@ impl Principal {
         if let Some(node) = &self.opened()?.node {
             return Ok(node.clone());
         }
-        let own = self.own_dir()?;
-        let mut folders = Folders::new();
-        for (name, access) in &self.folders {
-            let (dir, name) = (own.open_dir(name)?, format!("/{name}"));
-            let declared = match access {
-                Access::ReadWrite => folders.read_write(&name, dir),
-                Access::ReadOnly => folders.read_only(&name, dir),
-            };
-            folders = declared.map_err(|error| Trouble::said(&error))?;
-        }
-        let home = Dir::open_ambient_dir(&self.home, ambient_authority())?;
+        let (folders, home) = (self.declared()?, self.home_dir()?);
         if !home.exists("node") {
             home.create_dir_with("node", DirBuilder::new().mode(0o700))?;
         }
@@ -251,4 +302,6 @@ impl Signer for Forgery {
     }
 }
 
+/// What the owner's list is called, where no agent can name it.
+const LIST: &str = "list.toml";
 const CLOSED: &str = "the kernel is not open: restart it";

@@ -46,6 +46,8 @@ pub(super) struct World {
     pending: BTreeMap<String, Pending>,
     /// Changes to files that can be taken back, by the names the file gave them.
     pub(super) changes: BTreeMap<String, u64>,
+    /// Rollbacks that an agent looked at, ready to be submitted.
+    pub(super) plans: BTreeMap<String, Value>,
     pub(super) checkpoints: Kept<SignedCheckpoint>,
     pub(super) exports: Kept<Vec<u8>>,
     pub(super) heads: Kept<Presented>,
@@ -93,6 +95,7 @@ impl World {
             belongs: BTreeMap::new(),
             pending: BTreeMap::new(),
             changes: BTreeMap::new(),
+            plans: BTreeMap::new(),
             checkpoints: Kept::of("checkpoint"),
             exports: Kept::of("export"),
             heads: Kept::of("head"),
