@@ -14,7 +14,7 @@ use crate::{
     bound::Caller,
     denial::{Denial, DenyCode, Layer, shorten},
     digest::Digest,
-    directive::{Addressee, Directive, Receipt, SignedDirective},
+    directive::{Addressee, Directive, Receipt, Reported, SignedDirective},
     id::OwnerId,
     ledger::{Entry, Ledger},
     operation::{Action, Code, Demands, Operation, digest_of},
@@ -119,6 +119,13 @@ impl Fault {
     #[must_use]
     pub fn what(&self) -> &str {
         &self.what
+    }
+
+    /// The same, as a node on another machine reports it.
+    #[must_use]
+    pub fn reported(&self) -> Reported {
+        let (code, what) = self.parts();
+        Reported::failed(code, what)
     }
 
     pub(crate) fn parts(&self) -> (Code, String) {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DirectiveError, FORMAT, Signed, of_text, to_text};
 use crate::{
+    denial::{Denial, DenyCode, shorten},
     digest::{ANSWER, Digest, RECEIPT},
     key::{PublicKey, Signature, SoftwareKey},
     operation::Code,
@@ -76,11 +77,20 @@ pub enum Reported {
 }
 
 impl Reported {
+    /// Tried, and failed with this code and these words.
+    pub(crate) fn failed(code: Code, what: String) -> Self {
+        let code = if is_word(&code) { code } else { Code::new("other") };
+        Self::Failed { code, what: shorten(what) }
+    }
+
+    /// Refused with a word of the node's own, in `snake_case`.
+    #[must_use]
+    pub fn refused(code: &'static str) -> Self {
+        Self::Refused { code: Code::new(code).bounded(), what: String::new() }
+    }
+
     fn is_bounded(&self) -> bool {
-        let word = |code: &Code| {
-            let letters = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
-            (1..=64).contains(&code.as_str().len()) && code.as_str().bytes().all(letters)
-        };
+        let word = is_word;
         match self {
             Self::Done | Self::Interrupted => true,
             Self::Failed { code, what } | Self::Refused { code, what } => {
@@ -88,6 +98,21 @@ impl Reported {
             }
         }
     }
+}
+
+impl From<&Denial> for Reported {
+    /// What layer 2 of the node said, or that something else did.
+    fn from(denial: &Denial) -> Self {
+        let said = if let DenyCode::Endpoint(code) = &denial.code { Some(code) } else { None };
+        let code = said.filter(|code| is_word(code)).cloned();
+        let code = code.unwrap_or(Code::new("denied"));
+        Self::Refused { code, what: shorten(denial.to_string()) }
+    }
+}
+
+fn is_word(code: &Code) -> bool {
+    let letters = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+    (1..=64).contains(&code.as_str().len()) && code.as_str().bytes().all(letters)
 }
 
 impl Receipt {

@@ -1,5 +1,5 @@
 //! What a kernel tells a node can be made, changed and read in one way only.
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use futures::executor::block_on;
 use static_assertions::assert_not_impl_any;
@@ -44,8 +44,10 @@ impl Operation for Save {
 /// Directs what it is asked, and gives the directive out.
 struct Far {
     to: Addressee,
-    before: Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>,
+    before: Mutex<Option<Before>>,
 }
+
+type Before = Box<dyn FnOnce() + Send>;
 
 impl Endpoint<Save> for Far {
     fn admit(&self, _: &Save, _: &crate::Caller) -> Result<Admission, crate::Denial> {
@@ -107,10 +109,10 @@ impl World {
             valid_for: Duration::from_secs(10),
         };
         let owner = block_on(self.kernel.owner(SoftwareKey::from_secret(&[7; 32]))).unwrap();
-        let before: Box<dyn FnOnce() + Send> = Box::new(move || {
+        let before: Before = Box::new(move || {
             std::thread::spawn(move || before(&owner)).join().unwrap();
         });
-        let far = Far { to, before: Arc::new(Mutex::new(Some(before))) };
+        let far = Far { to, before: Mutex::new(Some(before)) };
         let mount = self.kernel.mount("edge", far);
         let path = "fs:/work/q3.md".parse().unwrap();
         block_on(agent.submit(&mount, &Save { path, content: b"by an agent".to_vec() }))
@@ -260,15 +262,15 @@ fn a_receipt_is_the_nodes_and_bounded() {
     let refused = forged.verify(&node_key().public_key());
     assert_eq!(refused, Err(DirectiveError::BadSignature));
 
-    let refuses = |code: &'static str, what: &str| {
+    let check = |code: &'static str, what: &str| {
         let outcome = Reported::Failed { code: Code::new(code), what: what.into() };
         let bytes = Receipt { outcome, ..receipt() }.to_bytes();
         assert_eq!(Receipt::read(&bytes), Err(DirectiveError::NotADirective), "{code}");
     };
-    refuses("", "");
-    refuses("Not Found", "");
-    refuses("not_found\n", "");
-    refuses("not_found", &"x".repeat(1025));
+    check("", "");
+    check("Not Found", "");
+    check("not_found\n", "");
+    check("not_found", &"x".repeat(1025));
     let outcome = Reported::Refused { code: Code::new("read_only"), what: "x".repeat(1024) };
     let bytes = Receipt { outcome, ..receipt() }.to_bytes();
     assert!(Receipt::read(&bytes).is_ok());
