@@ -70,7 +70,8 @@ impl Operation for Delete {
 }
 
 /// What was taken away is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Deleted {
     /// The intent to undo it by.

@@ -101,9 +101,19 @@
 //! to a declared folder itself, changes where nothing can be kept, and a second node over one
 //! store. [`FsError::code`] is the word for each.
 //!
+//! # On another machine
+//!
+//! [`RemoteNode`] is the same endpoint for a node elsewhere: each operation goes there as a directive
+//! that the kernel signed, and comes back with a receipt that the node signs and the kernel keeps. The
+//! node's end is a [`Station`]: a kernel of its own over its own [`Node`], with its own list, ledger
+//! and daybook. A directive takes effect at most once, whatever breaks.
+//!
 //! # Not yet, and not promised
 //!
-//! - Nodes on other machines.
+//! - A look at another machine is answered before it is signed: what somebody on the wire changed in
+//!   it is found with the next signature, at most 63 looks or 100 ms of answers later. Content goes
+//!   over a link as it is: a link that leaves the machine has to be private. An owner's yes to a
+//!   remote change is not bound to the file's present state, which only the node knows.
 //! - A folder that is *replaced* under its path is noticed only if the node knows the path: from
 //!   the owner's file, or by [`Folders::standing_at`]. One that is removed always is.
 //! - A person who overwrites a file in place while an agent replaces it writes into the backup.
@@ -161,6 +171,7 @@ mod delete;
 mod undo;
 mod redo;
 mod rollback;
+mod remote;
 
 #[cfg(test)]
 mod tests;
@@ -184,6 +195,10 @@ pub use read::{Bytes, Portion, Read};
 pub use recovery::Recovered;
 pub use redo::{Redo, Redone};
 pub use refusal::FsError;
+pub use remote::{
+    Frame, Heard, LastChange, Link, Pairing, Pin, Post, RemoteNode, Served, Station, StationError,
+    UnixLink, Watch, Welcome,
+};
 pub use rename::Rename;
 pub use rollback::{Back, Item, Refused, Rollback, RolledBack, Selection};
 pub use search::{Found, Search, Searched};

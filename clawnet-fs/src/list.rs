@@ -3,7 +3,9 @@ use clawnet_core::{
     Action, Admission, Authorized, Caller, Demands, Denial, Effect, Endpoint, Fault, Operation,
     Timestamp,
 };
-use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::SerializeStruct,
+};
 
 use crate::{
     folders::{Folders, Place},
@@ -191,7 +193,8 @@ impl Operation for List {
 }
 
 /// What a directory holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Listing {
     /// The entries, sorted.
@@ -264,6 +267,28 @@ impl Serialize for Entry {
             fields.serialize_field("size_bytes", &details.size_bytes)?;
         }
         fields.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Flat {
+            created: Option<Timestamp>,
+            kind: EntryKind,
+            modified: Option<Timestamp>,
+            name: String,
+            relative_path: Box<str>,
+            size_bytes: Option<u64>,
+        }
+        let Flat { created, kind, modified, name, relative_path, size_bytes } =
+            Flat::deserialize(deserializer)?;
+        let details = modified.zip(size_bytes);
+        let details =
+            details.map(|(modified, size_bytes)| Details { created, modified, size_bytes });
+        let entry = Self { details, kind, relative_path };
+        if entry.name() == name { Ok(entry) } else { Err(D::Error::custom("a name of another")) }
     }
 }
 

@@ -52,7 +52,8 @@ impl Operation for Mkdir {
 }
 
 /// What was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Made {
     /// Whether anything was. If not, there is nothing to undo.

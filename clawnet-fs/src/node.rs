@@ -226,6 +226,14 @@ impl Node {
         done
     }
 
+    /// Whether a change of this intent was certainly never begun: it would be in the journal, which
+    /// is durable before the effect. In the process-safe class a power cut could have taken it.
+    pub(crate) fn never_began(&self, owner: OwnerId, intent: u64) -> bool {
+        let whole = self.recovered.broken_at.is_none() && self.is_sound().is_ok();
+        let known = self.journal().map(|it| it.history().get(Key { intent, owner }).is_some());
+        self.durability == Durability::PowerSafe && whole && known == Ok(false)
+    }
+
     /// Prunes some of what is kept for longer than its folder keeps things, and removes some of what
     /// was pruned.
     fn tidy_up(

@@ -9,7 +9,9 @@ use rustix::{
     buffer::spare_capacity,
     io::{pread, retry_on_intr},
 };
-use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::SerializeStruct,
+};
 
 use crate::{
     folders::{Folders, Place},
@@ -79,7 +81,8 @@ impl Operation for Read {
 }
 
 /// What was read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Portion {
     /// The bytes.
@@ -116,6 +119,29 @@ impl Bytes {
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()
+    }
+}
+
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    /// Reads text. Other bytes travel beside an answer, never in it.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Text {
+            encoding: String,
+            text: String,
+        }
+        let Text { encoding, text } = Text::deserialize(deserializer)?;
+        if encoding == "utf8" {
+            return Ok(Self(text.into_bytes()));
+        }
+        Err(D::Error::custom("bytes that are no text do not stand in JSON here"))
     }
 }
 

@@ -29,6 +29,7 @@ mod rollback;
 mod rolling;
 mod searching;
 mod seeing;
+mod remote;
 mod undoing;
 
 /// One owner with one agent that layer 1 lets do anything to any path, and a node over one folder,

@@ -109,7 +109,8 @@ impl Operation for Write {
 }
 
 /// What a write did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Written {
     /// Whether the file is new.
