@@ -3,7 +3,7 @@
 use std::{fs, os::fd::OwnedFd, path::PathBuf, process::Command};
 
 use clawnet_core::Operation as _;
-use clawnet_fs::{Delete, List, Mkdir, Read, Stat, Write};
+use clawnet_fs::{Append, Copy, Delete, List, Mkdir, Move, Read, Search, Stat, Write};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{
@@ -149,7 +149,23 @@ fn each(yard: &Yard, nth: usize) -> Vec<(&'static str, String)> {
         (Write::KIND, yard.code(&Write::new(path("/work/file"), format!("over {nth}")))),
         (Write::KIND, yard.code(&Write::new(path(&format!("/work/new{nth}")), "new"))),
         (Mkdir::KIND, yard.code(&made.unwrap())),
-        (Delete::KIND, yard.code(&Delete::new(path(&format!("/work/old{nth}"))))),
+        (Append::KIND, yard.code(&Append::new(path("/work/file"), " more"))),
+        (Copy::KIND, yard.code(&Copy::new(path("/work/file"), path(&format!("/work/copy{nth}"))))),
+        (
+            Copy::KIND,
+            yard.code(
+                &Copy::new(path("/work/tree"), path(&format!("/work/tree{nth}"))).recursive(),
+            ),
+        ),
+        (
+            Move::KIND,
+            yard.code(&Move::new(
+                path(&format!("/work/old{nth}")),
+                path(&format!("/work/moved{nth}")),
+            )),
+        ),
+        (Search::KIND, yard.code(&Search::at(path("/work"), ["over"]))),
+        (Delete::KIND, yard.code(&Delete::new(path(&format!("/work/gone{nth}"))))),
     ]
 }
 
@@ -159,7 +175,10 @@ fn few_descriptors() {
     fs::write(yard.path("work/always"), "kept").unwrap();
     for nth in 0..12 {
         fs::write(yard.path("work").join(format!("old{nth}")), "old").unwrap();
+        fs::write(yard.path("work").join(format!("gone{nth}")), "old").unwrap();
     }
+    fs::create_dir_all(yard.path("work/tree/below")).unwrap();
+    fs::write(yard.path("work/tree/below/file"), "below").unwrap();
     let limit = getrlimit(Resource::Nofile);
     let before = (descriptors(), threads());
     let (mut done, mut refused) = (0, 0);
@@ -182,7 +201,7 @@ fn few_descriptors() {
             } else {
                 refused += 1;
             }
-            let said = ["ok", "denied io", "failed io"].contains(&word.as_str());
+            let said = word == "ok" || [" io", " moved"].iter().any(|end| word.ends_with(end));
             assert!(said, "{left} {kind}: {word}");
         }
         let content = fs::read_to_string(yard.path("work/file")).unwrap();

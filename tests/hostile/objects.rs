@@ -18,7 +18,9 @@ use std::{
     time::Duration,
 };
 
-use clawnet_fs::{Delete, EntryKind, FsPath, List, Mkdir, Read, Stat, Write};
+use clawnet_fs::{
+    Append, Copy, Delete, EntryKind, FsPath, List, Mkdir, Move, Read, Rename, Stat, Write,
+};
 use rustix::fs::{CWD, FileType, Mode, inotify, makedev, mknodat};
 
 use super::{
@@ -47,6 +49,22 @@ fn check_no_content(yard: &Yard, at: &str, refused: &str) {
     let refused = format!("denied {refused}");
     let no = refused.as_str();
     check(yard, at, [no, "ok", "failed wrong_kind", no, no, no]);
+    let (here, other) = (path(at), path("/work/other"));
+    fs::write(yard.path("work/other"), "other").unwrap();
+    let told = [
+        yard.code(&Append::new(here.clone(), "new")),
+        yard.code(&Copy::new(here.clone(), path("/work/copy"))),
+        yard.code(&Copy::new(here.clone(), path("/work/copy")).recursive()),
+        yard.code(&Copy::new(other.clone(), here.clone()).overwriting()),
+        yard.code(&Move::new(here.clone(), path("/work/moved"))),
+        yard.code(&Move::new(here.clone(), path("/work/moved")).recursive()),
+        yard.code(&Move::new(other, here.clone()).overwriting()),
+        yard.code(&Rename::new(here.clone(), "renamed").unwrap()),
+        yard.code(&Delete::new(here).recursive()),
+    ];
+    assert!(told.iter().all(|told| told == no), "{at}: {told:?}");
+    assert_eq!(fs::read(yard.path("work/other")).unwrap(), b"other");
+    fs::remove_file(yard.path("work/other")).unwrap();
 }
 
 fn node(at: &Path, kind: FileType, device: u64) {
@@ -272,7 +290,7 @@ fn permissions(yard: &Yard) {
         (yard.code(&Delete::new(path("/work/fixed/file"))), word("ok", "io")),
         (yard.code(&Read::of(path("/work/shut/file"))), word("ok", "io")),
         (yard.code(&Write::new(path("/work/shut/file"), "two")), word("ok", "io")),
-        (yard.code(&Delete::new(path("/work/shut"))), word("not_empty", "io")),
+        (yard.code(&Delete::new(path("/work/shut"))), word("not_recursive", "io")),
     ] {
         assert_eq!(last(made), expect);
     }

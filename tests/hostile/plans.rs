@@ -8,7 +8,7 @@ use std::{
 };
 
 use clawnet_core::Agent;
-use clawnet_fs::{Delete, List, Mkdir, Read, Stat, Write};
+use clawnet_fs::{Append, Copy, Delete, List, Mkdir, Move, Read, Rename, Search, Stat, Write};
 use proptest::{
     prelude::*,
     sample::select,
@@ -59,8 +59,14 @@ enum What {
     List,
     Write { content: u8, dirs: bool },
     Mkdir { parents: bool },
-    Delete,
+    Delete { all: bool },
+    Append,
+    Copy { to: &'static str, all: bool, over: bool },
+    Move { to: &'static str, all: bool, over: bool },
+    Rename { name: &'static str },
+    Search,
     Undo { back: usize },
+    Redo { back: usize },
 }
 
 #[derive(Debug, Clone)]
@@ -77,8 +83,16 @@ fn request() -> impl Strategy<Value = Request> {
         1 => Just(What::List),
         5 => (any::<u8>(), any::<bool>()).prop_map(|(content, dirs)| What::Write { content, dirs }),
         2 => any::<bool>().prop_map(|parents| What::Mkdir { parents }),
-        3 => Just(What::Delete),
+        2 => any::<bool>().prop_map(|all| What::Delete { all }),
+        1 => Just(What::Append),
+        1 => Just(What::Search),
+        3 => (select(PATHS), any::<bool>(), any::<bool>())
+            .prop_map(|(to, all, over)| What::Copy { to, all, over }),
+        3 => (select(PATHS), any::<bool>(), any::<bool>())
+            .prop_map(|(to, all, over)| What::Move { to, all, over }),
+        1 => select(&["a", "b", ".env", "..", "x/y", "own_1"][..]).prop_map(|name| What::Rename { name }),
         3 => (0..4_usize).prop_map(|back| What::Undo { back }),
+        1 => (0..4_usize).prop_map(|back| What::Redo { back }),
     ];
     (any::<bool>(), select(PATHS), what).prop_map(|(second, at, what)| Request { second, at, what })
 }
@@ -116,7 +130,40 @@ fn ask(yard: &Yard, by: &Agent, request: &Request, intents: &mut Vec<u64>) -> bo
             }
             yard.submit_by(by, &mkdir).map(|made| Some(made.intent))
         }
-        What::Delete => yard.submit_by(by, &Delete::new(at)).map(|gone| Some(gone.intent)),
+        What::Delete { all } => {
+            let delete = Delete::new(at);
+            let delete = if *all { delete.recursive() } else { delete };
+            yard.submit_by(by, &delete).map(|gone| Some(gone.intent))
+        }
+        What::Append => {
+            yard.submit_by(by, &Append::new(at, "+")).map(|written| Some(written.intent))
+        }
+        What::Copy { to, all, over } => {
+            let copy = Copy::new(at, path(to));
+            let copy = if *all { copy.recursive() } else { copy };
+            let copy = if *over { copy.overwriting() } else { copy };
+            yard.submit_by(by, &copy).map(|copied| Some(copied.intent))
+        }
+        What::Move { to, all, over } => {
+            let shift = Move::new(at, path(to));
+            let shift = if *all { shift.recursive() } else { shift };
+            let shift = if *over { shift.overwriting() } else { shift };
+            yard.submit_by(by, &shift).map(|moved| Some(moved.intent))
+        }
+        What::Rename { name } => {
+            let Ok(rename) = Rename::new(at, name) else { return false };
+            yard.submit_by(by, &rename).map(|moved| Some(moved.intent))
+        }
+        What::Search => yard.submit_by(by, &Search::at(at, [SECRET])).map(|found| {
+            assert!(found.results.iter().all(|found| found.text.is_none()), "{found:?}");
+            None
+        }),
+        What::Redo { back } => {
+            let Some(intent) = intents.iter().rev().nth(*back) else { return false };
+            let redo = yard.mount().endpoint().redo_of(by.caller().identity(), *intent);
+            let Ok(redo) = redo else { return false };
+            yard.submit_by(by, &redo).map(|redone| Some(redone.intent))
+        }
         What::Undo { back } => {
             let Some(intent) = intents.iter().rev().nth(*back) else { return false };
             let undo = yard.mount().endpoint().undo_of(by.caller().identity(), *intent);
@@ -175,5 +222,5 @@ fn no_plan_reaches_beyond_the_folder() {
         .unwrap();
     let (done, refused) = (DONE.load(Ordering::Relaxed), REFUSED.load(Ordering::Relaxed));
     println!("> {done} done, {refused} refused");
-    assert!(done > 500 && refused > 500, "{done} {refused}");
+    assert!(done > 250 && refused > 500, "{done} {refused}");
 }

@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use clawnet_fs::{Delete, Read, Write};
+use clawnet_fs::{Append, Copy, Delete, Move, Read, Write};
 
 use super::{
     apart::{Neighbour, full},
@@ -55,7 +55,8 @@ fn copy_then_rename(work: &Path, backups: &Path, nth: u64) {
 /// What an agent does to the file while it is saved, one thing after the other.
 fn meddle(yard: &Yard, nth: u64) -> (bool, bool) {
     let text = format!("agent{nth}");
-    match nth % 5 {
+    let file = || path("/work/file");
+    match nth % 9 {
         0 => {
             let read = yard.submit(&Read::of(path("/work/file")).with_digest());
             let Some(digest) = read.ok().and_then(|read| read.digest) else {
@@ -65,6 +66,13 @@ fn meddle(yard: &Yard, nth: u64) -> (bool, bool) {
             (yard.submit(&write).is_ok(), false)
         }
         1 => (yard.submit(&Delete::new(path("/work/file"))).is_ok(), false),
+        5 => (yard.submit(&Append::new(file(), format!(" {text}"))).is_ok(), false),
+        6 => {
+            let copy = Copy::new(path("/work/seed"), file()).overwriting();
+            (yard.submit(&copy).is_ok(), false)
+        }
+        7 => (yard.submit(&Move::new(file(), path("/work/moved")).overwriting()).is_ok(), false),
+        8 => (yard.submit(&Move::new(path("/work/moved"), file()).overwriting()).is_ok(), false),
         2 | 3 => match yard.write("/work/file", &text) {
             Ok(written) => (yard.undo(&yard.agent, written.intent).is_ok(), written.raced),
             Err(_) => (false, false),
@@ -92,7 +100,7 @@ fn beside_a_person(saves: u64) -> Counts {
     let yard = Yard::new();
     let backups = yard.path("backups");
     fs::create_dir(&backups).unwrap();
-    for name in ["file", "naive"] {
+    for name in ["file", "naive", "seed"] {
         fs::write(yard.path("work").join(name), "start").unwrap();
     }
     let mut person = Neighbour::start(&["save", &yard.text("work"), "file", "naive"]);
@@ -125,6 +133,7 @@ fn beside_a_person(saves: u64) -> Counts {
     });
     let mut found = yard.kept();
     found.extend(fs::read(yard.path("work/file")));
+    found.extend(fs::read(yard.path("work/moved")));
     let lost = heard[0].lock().unwrap();
     let lost = lost.lost(&found);
     assert!(lost.is_empty(), "the node lost {lost:?}");

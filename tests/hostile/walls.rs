@@ -3,9 +3,12 @@ use std::{cell::RefCell, fs, sync::Mutex};
 
 use clawnet_core::{
     Action, Admission, Agent, Authorized, Caller, Denial, Endpoint, Fault, Grant, Mount, Operation,
-    Region,
+    Region, Timestamp,
 };
-use clawnet_fs::{Delete, FsPath, List, Mkdir, Node, Read, Stat, Write};
+use clawnet_fs::{
+    Append, Copy, Delete, FsPath, History, List, Mkdir, Move, Node, Read, Rename, Rollback, Search,
+    Selection, Stat, Write,
+};
 use futures::executor::block_on;
 
 use super::yard::{Yard, path, snapshot, word};
@@ -53,7 +56,21 @@ fn everything(at: &FsPath, ask: &impl Ask) -> Vec<String> {
     ];
     told.extend(deep.map(|deep| ask.ask(&deep)));
     told.extend(parents.map(|parents| ask.ask(&parents)));
+    told.push(ask.ask(&Search::at(at.clone(), ["inside", "outside"]).with_hidden()));
+    told.push(ask.ask(&History::of(at.clone())));
+    let since = Selection::Since(Timestamp::from_millis(0));
+    told.push(ask.ask(&Rollback::look(at.clone(), since)));
+    told.push(ask.ask(&Append::new(at.clone(), "changed")));
+    for other in ["/work/a/file", "/work/a/other", "/outside/taken", "/work/.env"].map(path) {
+        told.push(ask.ask(&Copy::new(at.clone(), other.clone()).overwriting().recursive()));
+        told.push(ask.ask(&Copy::new(other.clone(), at.clone()).overwriting().recursive()));
+        told.push(ask.ask(&Move::new(at.clone(), other.clone()).overwriting().recursive()));
+        told.push(ask.ask(&Move::new(other, at.clone()).overwriting().recursive()));
+    }
+    let renamed = Rename::new(at.clone(), "renamed").into_iter();
+    told.extend(renamed.map(|rename| ask.ask(&rename.overwriting().recursive())));
     told.push(ask.ask(&Delete::new(at.clone())));
+    told.push(ask.ask(&Delete::new(at.clone()).recursive()));
     told
 }
 

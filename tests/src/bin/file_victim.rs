@@ -18,7 +18,10 @@ use clawnet_core::{
     Action, Agent, Endpoint, Fault, Grant, Kernel, LocalStore, ManualClock, Mount, Operation,
     Owner, Refusal, Region, Signer as _, SoftwareKey,
 };
-use clawnet_fs::{Delete, Durability, Folders, FsPath, List, Mkdir, Node, Read, Stat, Write};
+use clawnet_fs::{
+    Append, Copy, Delete, Durability, Folders, FsPath, List, Mkdir, Move, Node, Read, Rename,
+    Rollback, Search, Selection, Stat, Write,
+};
 use futures::executor::block_on;
 
 fn main() -> ExitCode {
@@ -97,7 +100,19 @@ impl Desk<'_> {
             }
             "mkdir" => self.ask(&Mkdir::new(at("a/b/c")?).with_parents_below(&base)?).await,
             "delete" => self.ask(&Delete::new(old)).await,
+            "append" => self.ask(&Append::new(old, " and more")).await,
+            "copy" => self.ask(&Copy::new(old, at("copy")?)).await,
+            "copy over" => self.ask(&Copy::new(at("dir/inner")?, old).overwriting()).await,
+            "copy all" => self.ask(&Copy::new(at("dir")?, at("copy")?).recursive()).await,
+            "move" => self.ask(&Move::new(old, at("dir/moved")?)).await,
+            "move over" => self.ask(&Move::new(old, at("dir/inner")?).overwriting()).await,
+            "move all" => self.ask(&Move::new(at("dir")?, at("moved")?).recursive()).await,
+            "rename" => self.ask(&Rename::new(old, "renamed")?).await,
+            "delete all" => self.ask(&Delete::new(at("dir")?).recursive()).await,
+            "search" => self.ask(&Search::at(at("dir")?, ["inner"])).await,
             "undo" => self.undo().await,
+            "redo" => self.redo().await,
+            "rollback" => self.rollback().await?,
             "read" => self.ask(&Read::of(at("dir/inner")?)).await,
             "stat" => self.ask(&Stat::of(at("dir/inner")?)).await,
             "list" => self.ask(&List::of(at("dir")?)).await,
@@ -127,6 +142,33 @@ impl Desk<'_> {
             Some(undo) => self.ask(&undo).await,
             None => Fault::new("nothing", "there is nothing to undo").to_string(),
         }
+    }
+}
+
+impl Desk<'_> {
+    /// Does again what was taken back last.
+    async fn redo(&self) -> String {
+        let identity = self.agent.caller().identity();
+        let node = self.files.endpoint();
+        let last = (0..=self.head).rev().find_map(|intent| node.redo_of(identity, intent).ok());
+        match last {
+            Some(redo) => self.ask(&redo).await,
+            None => Fault::new("nothing", "there is nothing to redo").to_string(),
+        }
+    }
+
+    /// Takes back everything this agent did.
+    async fn rollback(&self) -> Result<String> {
+        let all = Selection::Agent(self.agent.caller().agent());
+        let look = Rollback::look("/work".parse()?, all);
+        let told = match self.agent.submit(self.files, &look).await {
+            Ok(told) => told,
+            Err(refused) => return Ok(refused.to_string()),
+        };
+        Ok(match told.operation {
+            Some(operation) => self.ask(&operation).await,
+            None => "nothing to take back".into(),
+        })
     }
 }
 
