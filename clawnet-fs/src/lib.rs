@@ -77,6 +77,30 @@
 //! makes the node change nothing and tell no run content it was not told before, and a journal that
 //! cannot be written ends everything, reads included.
 //!
+//! # Operations
+//!
+//! | kind | type | layer 1 is asked for |
+//! |---|---|---|
+//! | `fs.read`, `fs.stat` | [`Read`], [`Stat`] | read |
+//! | `fs.list` | [`List`] | list; each entry is judged again, and absent if denied |
+//! | `fs.search` | [`Search`] | list and read; the same for each file |
+//! | `fs.write`, `fs.append`, `fs.mkdir` | [`Write`], [`Append`], [`Mkdir`] | write, on each directory made too |
+//! | `fs.copy` | [`Copy`] | read here, write there; of a directory, on everything beneath |
+//! | `fs.move`, `fs.rename` | [`Move`], [`Rename`] | delete here, write there; the same |
+//! | `fs.delete` | [`Delete`] | delete; of a directory that holds something, on everything beneath |
+//! | `fs.history` | [`History`] | list; entries about anything else are absent |
+//! | `fs.undo`, `fs.redo` | [`Undo`], [`Redo`] | whatever the way back does, today |
+//! | `fs.rollback` | [`Rollback`] | list for the plan; to run it, all that every way back does |
+//!
+//! # The way back
+//!
+//! The file that was displaced is what returns: its bytes, mode and times. Only over what the change
+//! left: if a person changed it since, the answer is `conflict` and nothing moves. An undo is a
+//! change like any other, so it can be undone. A rollback shows its plan first; run, it checks every
+//! item against what the others will have done, then all of it is one change: after a crash it is
+//! brought to its end, or, if it no longer fits, taken back. It touches recorded paths and no others,
+//! and other programs may see it half way. An identity takes back what it did itself.
+//!
 //! # Whose content goes where
 //!
 //! Every folder has a label, its name if the owner says nothing. Content goes from one label to
