@@ -37,7 +37,6 @@ const TOLD_MAX: usize = 1_000_000;
 
 impl Node {
     /// Whether content of `from` may come to `to`, by copying or moving.
-
     pub(crate) fn may_flow(&self, from: &FsPath, to: &FsPath) -> Result<(), FsError> {
         let folders = self.folders();
         let (from, to) = (folders.locate(from)?, folders.locate(to)?);

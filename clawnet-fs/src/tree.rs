@@ -106,8 +106,8 @@ impl Tree {
             let (file, facts) = handle::content(top.as_fd(), below)?;
             let flags =
                 OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let mode = Mode::from(image.mode & 0o777) | Mode::RUSR;
-            let copy = File::from(openat(made, below, flags, mode)?);
+            let bits = Mode::from(image.mode & 0o777) | Mode::RUSR;
+            let copy = File::from(openat(made, below, flags, bits)?);
             pour::copy_of(&file, &facts, image, &copy)?;
             if lasting {
                 copy.sync_all()?;
