@@ -101,6 +101,7 @@ static DONE: AtomicU64 = AtomicU64::new(0);
 static REFUSED: AtomicU64 = AtomicU64::new(0);
 
 /// Carries one out. Whether it was asked at all: some are not even a request.
+#[expect(clippy::too_many_lines, reason = "one arm for each operation")]
 fn ask(yard: &Yard, by: &Agent, request: &Request, intents: &mut Vec<u64>) -> bool {
     let (at, base) = (path(request.at), path("/work"));
     let intent = match &request.what {

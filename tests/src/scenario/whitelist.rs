@@ -78,6 +78,7 @@ impl FolderText {
         let owner = world.principal()?;
         owner.own_dir()?.create_dir_all(&self.r#as)?;
         let (name, path) = (format!("/{}", self.r#as), owner.place_of(&self.r#as));
+        let path = path.display().to_string();
         let mut text = String::from("[[folder]]\n");
         add(&mut text, format_args!("name = {name:?}\npath = {path:?}\nmode = {mode:?}"));
         if let Some(label) = &self.label {
@@ -102,7 +103,8 @@ impl FolderText {
 
 /// One more line.
 fn add(text: &mut String, line: std::fmt::Arguments<'_>) {
-    text.push_str(&format!("{line}\n"));
+    text.push_str(&line.to_string());
+    text.push('\n');
 }
 
 /// Makes the node read the list again, and open its folders again.
