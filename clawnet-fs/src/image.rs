@@ -74,12 +74,8 @@ impl Image {
         Ok((File::from(fd), facts))
     }
 
-    /// What an open file or directory is.
-    pub(crate) fn of(file: &File) -> Result<Self, FsError> {
-        Self::read(file, &Facts::of(rustix::fd::AsFd::as_fd(file))?)
-    }
-
-    fn read(file: &File, facts: &Facts) -> Result<Self, FsError> {
+    /// What an open file or directory is, whose looks were just taken.
+    pub(crate) fn read(file: &File, facts: &Facts) -> Result<Self, FsError> {
         let mut image = Self::seen(facts);
         if facts.kind == EntryKind::Directory {
             image.size_bytes = u64::from(!is_empty(file)?);

@@ -68,6 +68,11 @@ impl<'a> Pin<'a> {
         if held.is_there().is_ok() { Ok(held) } else { Self::of(place) }
     }
 
+    /// The same, a moment after it was pinned again: whether it is there is asked before it acts.
+    pub(crate) fn still(place: &Place<'a, '_>, grip: &Arc<Grip>) -> Self {
+        Self { root: place.root, grip: grip.clone() }
+    }
+
     pub(crate) fn grip(&self) -> &Arc<Grip> {
         &self.grip
     }
@@ -104,9 +109,10 @@ impl<'a> Pin<'a> {
         name: &str,
     ) -> Result<Option<Image>, FsError> {
         if let Some(Seen { file, facts, .. }) = &self.grip.seen
-            && Facts::of_entry(at, name).is_ok_and(|found| found.is_same_object(facts))
+            && let Ok(found) = Facts::of_entry(at, name)
+            && found.is_same_object(facts)
         {
-            return Image::of(file).map(Some);
+            return Image::read(file, &found).map(Some);
         }
         Image::at(at, name)
     }

@@ -96,21 +96,21 @@ impl Tree {
         made: &File,
         lasting: bool,
     ) -> Result<(), FsError> {
-        let place = folders.locate(&self.from)?;
-        let top = handle::directory(place.root.handle(), &place.relative())?;
+        let from = folders.locate(&self.from)?;
+        let source = handle::directory(from.root.handle(), &from.relative())?;
         for (below, image) in &self.entries {
             if image.kind == EntryKind::Directory {
                 mkdirat(made, below, Mode::from(image.mode & 0o777) | Mode::RWXU)?;
                 continue;
             }
-            let (file, facts) = handle::content(top.as_fd(), below)?;
+            let (file, facts) = handle::content(source.as_fd(), below)?;
             let flags =
                 OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let bits = Mode::from(image.mode & 0o777) | Mode::RUSR;
-            let copy = File::from(openat(made, below, flags, bits)?);
-            pour::copy_of(&file, &facts, image, &copy)?;
+            let new = File::from(openat(made, below, flags, bits)?);
+            pour::copy_of(&file, &facts, image, &new)?;
             if lasting {
-                copy.sync_all()?;
+                new.sync_all()?;
             }
         }
         let directories = self.entries.iter().filter(|(_, i)| i.kind == EntryKind::Directory);

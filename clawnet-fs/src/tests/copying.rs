@@ -141,6 +141,18 @@ fn a_copied_directory_that_a_person_worked_in_stays() {
 }
 
 #[test]
+fn what_a_person_does_deep_in_a_copy_just_before_it_goes_wins() {
+    let world = World::new();
+    world.work.create_dir_all("d/e").unwrap();
+    world.work.write("d/e/b", "one").unwrap();
+    let copied = world.submit(&copy("/work/d", "/work/x").recursive()).unwrap();
+    at(&world, Point::Confirmed, |work| work.write("x/e/b", "mine").unwrap());
+    assert_eq!(word(&world.undo(copied.intent)), "failed conflict");
+    assert_eq!(world.work.read("x/e/b").unwrap(), b"mine");
+    assert_eq!(world.slots().len(), 0);
+}
+
+#[test]
 fn an_addition_is_at_the_end_and_comes_off_again() {
     let world = World::new();
     world.work.write("a", "one").unwrap();

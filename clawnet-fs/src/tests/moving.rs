@@ -264,10 +264,9 @@ fn names_are_one_plain_component() {
     let json = serde_json::to_string(&rename).unwrap();
     assert_eq!(json, r#"{"name":"b","overwrite":true,"path":"fs:/work/a"}"#);
     assert_eq!(serde_json::from_str::<Rename>(&json).unwrap(), rename);
-    for kind in [r#"{"path":"fs:/a","destination":"fs:/b","root":"/"}"#] {
-        assert!(serde_json::from_str::<Move>(kind).is_err());
-        assert!(serde_json::from_str::<Copy>(kind).is_err());
-    }
+    let json = r#"{"path":"fs:/a","destination":"fs:/b","root":"/"}"#;
+    assert!(serde_json::from_str::<Move>(json).is_err());
+    assert!(serde_json::from_str::<Copy>(json).is_err());
 }
 
 /// Layer 1 is asked about everything beneath both ends.

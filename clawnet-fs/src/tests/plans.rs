@@ -160,10 +160,10 @@ fn go(model: &mut Model, course: &Course) -> Result<(), &'static str> {
     ascend(model, to, *create_dirs)?;
     let source = before.get(*from).ok_or("failed not_found")?;
     match (model.get(to), source) {
-        (None, _) => {}
-        (Some(_), _) if !overwrite => return Err("failed exists"),
-        (Some(Some(_)), Some(_)) => {}
-        (Some(None), None) => return Err("failed exists"),
+        (Some(target), _) if !overwrite || (target, source) == (&None, &None) => {
+            return Err("failed exists");
+        }
+        (None, _) | (Some(Some(_)), Some(_)) => {}
         _ => return Err("failed wrong_kind"),
     }
     model.insert(to.clone(), source.clone());
