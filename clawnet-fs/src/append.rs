@@ -1,5 +1,5 @@
 //! `fs.append`: more at the end of a file, in one step and with what was there kept.
-use std::os::unix::fs::FileExt;
+use std::{fs::File, os::unix::fs::FileExt};
 
 use clawnet_core::{
     Action, Admission, Authorized, Caller, Demands, Denial, Digest, Effect, Endpoint, Fault,
@@ -140,7 +140,7 @@ fn plan(
     Ok(plan.bringing(Source::Longer))
 }
 
-fn read_into(hasher: &mut blake3::Hasher, file: &std::fs::File, size: u64) -> Result<(), FsError> {
+fn read_into(hasher: &mut blake3::Hasher, file: &File, size: u64) -> Result<(), FsError> {
     let mut buffer = vec![0; 64 * 1024];
     let mut offset = 0;
     while offset < size {
