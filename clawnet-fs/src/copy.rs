@@ -100,7 +100,7 @@ impl Operation for Copy {
 }
 
 /// What was copied.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Copied {
     /// How many files.

@@ -48,7 +48,7 @@ impl Operation for Redo {
 }
 
 /// What was done again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Redone {
     /// The intent to undo it by.

@@ -2,8 +2,8 @@
 use std::collections::BTreeSet;
 
 use clawnet_core::{
-    Action, Admission, Authorized, Caller, Demands, Denial, Effect, Endpoint, Fault, Operation,
-    Timestamp,
+    Action, Admission, Authorized, Caller, Code, Demands, Denial, Effect, Endpoint, Fault,
+    Operation, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -157,7 +157,7 @@ impl Operation for Rollback {
 }
 
 /// What was taken back, or would be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RolledBack {
     /// The intent to redo it by. None of a dry run.
@@ -169,7 +169,7 @@ pub struct RolledBack {
 }
 
 /// One change of a rollback.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Item {
     /// When it was made.
@@ -181,25 +181,25 @@ pub struct Item {
     /// What going back over it does. Nothing if layer 1 would not let the paths be listed.
     pub needs: Option<Needs>,
     /// If it took back several changes itself and only some of that is to go: these.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub only: Vec<u64>,
     /// Why it cannot be taken back, if it cannot.
     pub refused: Option<Refused>,
 }
 
 /// Why a change cannot be taken back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Refused {
     /// The word, as [`FsError::code`] says it.
-    pub code: &'static str,
+    pub code: Code,
     /// The sentence.
     pub what: String,
 }
 
 impl From<&FsError> for Refused {
     fn from(error: &FsError) -> Self {
-        Self { code: error.code(), what: error.to_string() }
+        Self { code: Code::new(error.code()), what: error.to_string() }
     }
 }
 

@@ -149,7 +149,7 @@ impl Operation for Search {
 }
 
 /// What was found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Searched {
     /// Where, those with the most hits first, equal ones by path.
@@ -162,7 +162,7 @@ pub struct Searched {
 }
 
 /// One file or directory with a hit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Found {
     /// How often any of the words is in its name and its content, overlapping ones too.
@@ -174,7 +174,7 @@ pub struct Found {
     /// How long it is.
     pub size_bytes: u64,
     /// The lines with a hit, the long ones in part. Absent if the content has none, or is no text.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// Whether there are lines with a hit that the text leaves out.
     pub truncated: bool,

@@ -94,7 +94,7 @@ impl Operation for Move {
 }
 
 /// What was moved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Moved {
     /// The intent to undo it by.

@@ -4,12 +4,20 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
+    append::Append,
+    copy::Copy,
     delete::Delete,
+    history::History,
     list::List,
     mkdir::Mkdir,
     node::Node,
     read::{Portion, Read},
+    redo::Redo,
     refusal::FsError,
+    rename::Rename,
+    rollback::Rollback,
+    search::Search,
+    shift::Move,
     stat::Stat,
     undo::Undo,
     write::Write,
@@ -55,7 +63,9 @@ macro_rules! served {
     };
 }
 
-served! { Delete List Mkdir Read Stat Undo Write }
+served! {
+    Append Copy Delete History List Mkdir Move Read Redo Rename Rollback Search Stat Undo Write
+}
 
 /// What is to be done with an operation, whichever it is.
 pub(crate) trait Runner {
@@ -66,11 +76,24 @@ pub(crate) trait Runner {
         Node: Endpoint<O>;
 }
 
+impl Served for Copy {}
 impl Served for Delete {}
+impl Served for History {}
 impl Served for List {}
 impl Served for Mkdir {}
+impl Served for Move {}
+impl Served for Redo {}
+impl Served for Rename {}
+impl Served for Rollback {}
+impl Served for Search {}
 impl Served for Stat {}
 impl Served for Undo {}
+
+impl Served for Append {
+    fn fill(&mut self, content: Vec<u8>) {
+        self.content = content.into();
+    }
+}
 
 impl Served for Read {
     fn take(output: &mut Portion) -> Vec<u8> {

@@ -135,6 +135,8 @@ pub enum StationError {
     Ledger(#[from] StoreError),
 }
 
+/// The longest answer to a change that is kept. Written as text within text it is longer.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// How long an answer may take to leave.
 const SEND_WITHIN: Duration = Duration::from_secs(10);
 /// How long it waits for a frame before it looks around.
@@ -491,7 +493,8 @@ impl Station {
         })
     }
 
-    /// Writes down what came of a change, and signs it.
+    /// Writes down what came of a change, and signs it. An answer that is too long to be kept is
+    /// not: whoever asks again gets the receipt alone.
     fn give(
         &mut self,
         took: &Took,
@@ -502,6 +505,7 @@ impl Station {
         let receipt = self.receipt((took.directive, about), outcome, (answer.as_bytes(), b""));
         let receipt = receipt.sign(&self.key);
         let text = String::from_utf8_lossy(&receipt.to_bytes()).into_owned();
+        let answer = if answer.len() <= ANSWER_BYTES_MAX { answer } else { String::new() };
         self.daybook.append(Note::Gave { answer, receipt: text })?;
         Ok(receipt)
     }

@@ -17,6 +17,7 @@ use clawnet_core::{
 use super::*;
 use crate::remote::FrameKind;
 
+mod alike;
 mod crash;
 mod lies;
 mod refusals;

@@ -191,7 +191,8 @@ impl Story {
         let looked = self.world.submit(&self.since(nth)).unwrap();
         assert_eq!((self.world.tree(), self.world.slots()), before, "a look changes nothing");
         let Some(operation) = looked.operation else {
-            let why = looked.items.iter().find_map(|item| Some(item.refused.as_ref()?.code));
+            let why =
+                looked.items.iter().find_map(|item| Some(item.refused.as_ref()?.code.as_str()));
             return format!("rollback refused {}", why.unwrap_or("nothing"));
         };
         self.world.submit(&operation).unwrap();

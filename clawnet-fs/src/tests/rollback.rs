@@ -115,7 +115,10 @@ fn what_a_person_changed_since_stops_all_of_it() {
         let again = world.submit(&all("/work")).unwrap();
         assert_eq!(again.operation, None, "{name}");
         let refused = again.items.iter().find_map(|item| item.refused.as_ref()).unwrap();
-        assert!(["conflict", "parent_not_found"].contains(&refused.code), "{name}: {refused:?}");
+        assert!(
+            ["conflict", "parent_not_found"].contains(&refused.code.as_str()),
+            "{name}: {refused:?}"
+        );
         assert_eq!(world.code(&looked), "failed rollback_refused", "{name}");
         assert_eq!((world.tree(), world.slots()), before, "{name}");
     }
@@ -175,7 +178,7 @@ fn what_reaches_beyond_is_named_and_not_taken_back() {
     world.submit(&deep.creating_dirs_below(&path("/work")).unwrap()).unwrap();
     let looked = world.submit(&all("/work/p/q")).unwrap();
     assert_eq!(looked.operation, None);
-    assert_eq!(looked.items[0].refused.as_ref().unwrap().code, "outside");
+    assert_eq!(looked.items[0].refused.as_ref().unwrap().code.as_str(), "outside");
 }
 
 /// What a rollback would take back.
@@ -333,7 +336,7 @@ fn layer_one_judges_every_path_under_todays_rules() {
     let again = world.submit(&all("/work")).unwrap();
     let hidden: Vec<&Item> = again.items.iter().filter(|item| item.needs.is_none()).collect();
     assert_eq!((hidden.len(), again.operation), (2, None));
-    assert!(hidden.iter().all(|item| item.refused.as_ref().unwrap().code == "not_listed"));
+    assert!(hidden.iter().all(|item| item.refused.as_ref().unwrap().code.as_str() == "not_listed"));
 }
 
 #[test]
@@ -346,7 +349,7 @@ fn what_was_kept_and_changed_stops_all_of_it() {
     let before = (world.tree(), world.slots());
     let looked = world.submit(&all("/work")).unwrap();
     let refused: Vec<&str> =
-        looked.items.iter().filter_map(|item| Some(item.refused.as_ref()?.code)).collect();
+        looked.items.iter().filter_map(|item| Some(item.refused.as_ref()?.code.as_str())).collect();
     assert_eq!((refused, looked.operation), (vec!["tampered"], None));
     assert_eq!((world.tree(), world.slots()), before);
 }

@@ -1,7 +1,7 @@
 //! Doing what is due: through the node's own kernel, as an agent that stands for the one there.
 use clawnet_core::{
-    Action, Agent, Digest, Directive, Effect, Endpoint, Event, Grant, IdentityId, OutcomeKind,
-    OwnerId, Recall as _, Recalled, Refusal, Region, Reported,
+    Action, Agent, Digest, Directive, Effect, Endpoint, Event, Fault, Grant, IdentityId,
+    OutcomeKind, OwnerId, Recall as _, Recalled, Refusal, Region, Reported,
 };
 
 use super::{
@@ -58,7 +58,7 @@ impl Runner for Asking<'_> {
         let (outcome, body, content) = match agent.submit(&station.node, &operation).await {
             Ok(mut output) => {
                 let content = O::take(&mut output);
-                (Reported::Done, text(&output), content)
+                bounded(text(&output), content, changes)
             }
             Err(Refusal::Denied(denial)) => (Reported::from(&denial), Vec::new(), Vec::new()),
             Err(Refusal::Escalated(_)) => (Reported::refused("asks"), Vec::new(), Vec::new()),
@@ -72,6 +72,20 @@ impl Runner for Asking<'_> {
             station.answer_look(&took, &outcome, (body, content))
         };
         Ok((frame, outcome))
+    }
+}
+
+/// An answer as it can travel. What was looked for and is too long is not told; what was changed is
+/// done, and told without its answer.
+fn bounded(body: Vec<u8>, content: Vec<u8>, changes: bool) -> (Reported, Vec<u8>, Vec<u8>) {
+    let max = Frame::BODY_BYTES_MAX;
+    match (body.len() <= max, changes) {
+        (true, _) => (Reported::Done, body, content),
+        (false, true) => (Reported::Done, b"null".to_vec(), Vec::new()),
+        (false, false) => {
+            let error = FsError::LimitExceeded { what: "the answer", max: max as u64 };
+            (Fault::from(error).reported(), Vec::new(), Vec::new())
+        }
     }
 }
 
