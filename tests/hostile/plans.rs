@@ -33,6 +33,9 @@ const PATHS: &[&str] = &[
     "/work/d/e/f",
     "/work/link",
     "/work/link/file",
+    "/work/inner",
+    "/work/inner/key",
+    "/work/inner/new",
     "/work/way",
     "/work/way/file",
     "/work/second",
@@ -186,6 +189,7 @@ fn play(requests: &[Request]) {
     fs::write(at(".ssh/key"), SECRET).unwrap();
     symlink("../outside/file", at("link")).unwrap();
     symlink("../outside", at("way")).unwrap();
+    symlink(".ssh", at("inner")).unwrap();
     symlink("../..", at("d/up")).unwrap();
     fs::hard_link(yard.path("outside/file"), at("second")).unwrap();
     let protected = [yard.path("outside"), yard.path("work/.ssh")];

@@ -35,6 +35,8 @@ const PATHS: &[&str] = &[
     "/work/b/new",
     "/work/out/file",
     "/work/out/new",
+    "/work/in/file",
+    "/work/in/new",
     "/work/a/out/new",
     "/works",
     "/wor",
@@ -100,6 +102,7 @@ fn with_layer_one_open_nothing_outside_the_folders_moves() {
         fs::write(at(dir).join("file"), "inside").unwrap();
     }
     std::os::unix::fs::symlink("../outside", at("out")).unwrap();
+    std::os::unix::fs::symlink(".ssh", at("in")).unwrap();
     std::os::unix::fs::symlink("../../outside", at("a/out")).unwrap();
     let protected = [yard.path("outside"), yard.path("work/.ssh")];
     let look = || protected.clone().map(|dir| snapshot(&dir));
