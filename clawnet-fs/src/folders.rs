@@ -164,6 +164,21 @@ impl Folders {
     }
 
     /// The same without a look.
+    /// Where on this machine the folders are that a list says it of, and whether they may be
+    /// changed: for a wall around the process, which is built of the same folders.
+    pub fn places(&self) -> impl Iterator<Item = (&std::path::Path, bool)> {
+        self.roots.iter().filter_map(|root| {
+            let changes = matches!(root.access, Access::ReadWrite);
+            root.stands_at.as_deref().map(|path| (path, changes))
+        })
+    }
+
+    /// To whom any of them is served, where the list says so.
+    pub(crate) fn identities(&self) -> impl Iterator<Item = IdentityId> {
+        let named = self.roots.iter().filter_map(|root| root.identities.as_deref());
+        named.flatten().copied()
+    }
+
     pub(crate) fn stand_at(&mut self, folder: &str, path: PathBuf) -> Result<&Root, FolderError> {
         let root = self.declared(folder)?;
         root.stands_at = Some(path);

@@ -7,8 +7,8 @@ use std::{collections::HashMap, io, time::Duration};
 
 use cap_std::fs::Dir;
 use clawnet_core::{
-    Agent, Clock, Digest, Directive, DirectiveError, Kernel, Mount, NodeHead, Owner, OwnerError,
-    OwnerId, PublicKey, Receipt, Reported, SignedDirective, SignedReceipt, Signer as _,
+    Agent, Clock, Digest, Directive, DirectiveError, IdentityId, Kernel, Mount, NodeHead, Owner,
+    OwnerError, OwnerId, PublicKey, Receipt, Reported, SignedDirective, SignedReceipt, Signer as _,
     SoftwareKey, StoreError, Timestamp, VerifiedDirective,
 };
 
@@ -130,6 +130,12 @@ pub enum StationError {
     /// The node's own kernel did not do it.
     #[error(transparent)]
     Owner(#[from] OwnerError),
+    /// The list serves a folder to somebody that nobody here is.
+    #[error(
+        "the list serves a folder to `{0}`, which is no identity of this node's own ledger: name \
+         the one that stands for the identity there"
+    )]
+    UnknownIdentity(IdentityId),
     /// The node's own ledger failed.
     #[error(transparent)]
     Ledger(#[from] StoreError),
@@ -147,11 +153,18 @@ impl Station {
     /// from the node's journal, and gets its receipt.
     ///
     /// # Errors
-    /// When the daybook is damaged or another node's, or the node's own ledger cannot be written.
+    /// When the daybook is damaged or another node's, the node's own ledger cannot be written, or
+    /// the list serves a folder to an identity that its ledger does not have: directives come from
+    /// identities of other ledgers, and [`Station::stands_for`] says who they are here.
     pub async fn open(post: Post, state: &Dir, clock: impl Clock) -> Result<Self, StationError> {
         let Post { kernel, owner, node, key, pins, confinement, durability } = post;
         let own = key.public_key();
         let daybook = Daybook::open(state, own, durability)?;
+        let known = owner.identities();
+        let nobody = |named: &IdentityId| known.iter().all(|one| one.identity != *named);
+        if let Some(unknown) = node.folders().identities().find(nobody) {
+            return Err(StationError::UnknownIdentity(unknown));
+        }
         let node = kernel.mount("node", node);
         kernel.settle(&node).await?;
         let mut station = Self {
@@ -173,6 +186,12 @@ impl Station {
             station.give(&took, outcome, "null".into())?;
         }
         Ok(station)
+    }
+
+    /// The kinds of operations that a station performs, sorted.
+    #[must_use]
+    pub fn kinds() -> Vec<String> {
+        kinds()
     }
 
     /// The node's key.

@@ -14,11 +14,20 @@ use anyhow::Result;
 use cap_std::{ambient_authority, fs::Dir};
 use clawnet_core::{Action, Agent, Grant, Kernel, ManualClock, MemoryStore, Mount, Region};
 use clawnet_core::{Signer, SoftwareKey};
-use clawnet_fs::{Durability, Folders, FsPath, List, Node, Read, Stat, Write};
+use clawnet_fs::{Durability, Folders, FsPath, List, Node, Read, Stat, Station, Write};
 use futures::executor::block_on;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::wall;
+
+/// What is said of an attempt that layer 2 has no operation for.
+pub(crate) const NO_OPERATION: &str = "no such operation";
+/// Which operation each of these attempts would be: a node that had it would have to be tried.
+const UNSAID: [(&str, &str); 3] = [
+    ("run a program", "fs.run"),
+    ("make a pipe in the folder", "fs.pipe"),
+    ("make a link in the folder", "fs.link"),
+];
 
 /// Tries everything in `base`, and prints a line for each: what, and whether it went through.
 pub(crate) fn run(arm: &str, base: &Path) -> Result<()> {
@@ -79,10 +88,10 @@ fn through_a_node(base: &Path, work: Dir, state: Dir) -> Result<()> {
     println!("stat beside the folder\t{}", node.looks(&format!("{outside}/secret")));
     println!("read by a second name of an outer file\t{}", node.reads("/work/hard"));
     println!("write a name that holds secrets\t{}", node.writes("/work/.env"));
-    // There are no operations for these: they cannot even be said.
-    println!("run a program\tfalse");
-    println!("make a pipe in the folder\t{}", fs::metadata(base.join("work/pipe")).is_ok());
-    println!("make a link in the folder\t{}", fs::metadata(base.join("work/etc")).is_ok());
+    for (attempt, kind) in UNSAID {
+        anyhow::ensure!(!Station::kinds().iter().any(|known| known == kind), "`{kind}` is untried");
+        println!("{attempt}\t{NO_OPERATION}");
+    }
     println!("write in the folder\t{}", node.writes("/work/new"));
     anyhow::ensure!(fs::metadata(base.join("outside/secret"))?.nlink() == 2, "no second name");
     Ok(())

@@ -1,35 +1,23 @@
 //! What a node's operator decides, in files that no agent and no kernel can reach.
 use std::{
-    collections::BTreeMap,
     fs,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use anyhow::{Context, Result, bail};
 use clawnet_core::{OwnerId, PublicKey, Signer, SoftwareKey};
 use serde::{Deserialize, Serialize};
 
-/// `edge.json`.
+/// `edge.json`: whom the node listens to. Which folders it has is in the list.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// Which folders exist for agents at all, by the names they have there.
-    pub(crate) folders: BTreeMap<String, Folder>,
     /// Whose directives are taken.
     pub(crate) pins: Vec<Pinned>,
     /// The user to become, if started as root.
     #[serde(default)]
     pub(crate) uid: Option<u32>,
-}
-
-/// One folder.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Folder {
-    pub(crate) path: PathBuf,
-    #[serde(default)]
-    pub(crate) read_only: bool,
 }
 
 /// One kernel.
@@ -66,9 +54,23 @@ impl Keys {
     }
 }
 
+/// Where the list is, in a directory of its own: behind the wall the node reads nothing else of it.
+pub(crate) const LIST_DIRECTORY: &str = "list";
+/// What the list is called there.
+pub(crate) const LIST: &str = "whitelist.toml";
+const SAMPLE: &str = r#"format = 1
+
+# [[folder]]
+# name = "/work"
+# path = "/path/to/a/folder"
+# mode = "read-only"
+
+[end]
+"#;
+
 /// Makes keys, directories and a sample list, and prints the node's key.
 pub(crate) fn init(home: &Path) -> Result<()> {
-    for name in ["keys", "state", "state/node", "state/station", "state/ledger"] {
+    for name in ["keys", "list", "state", "state/node", "state/station", "state/ledger"] {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(home.join(name))?;
     }
     for name in ["node", "operator"] {
@@ -82,10 +84,12 @@ pub(crate) fn init(home: &Path) -> Result<()> {
     }
     let file = home.join("edge.json");
     if !file.exists() {
-        let folder = Folder { path: "/path/to/a/folder".into(), read_only: true };
-        let folders = BTreeMap::from([("/work".to_owned(), folder)]);
-        let sample = Config { folders, pins: Vec::new(), uid: None };
+        let sample = Config { pins: Vec::new(), uid: None };
         fs::write(&file, serde_json::to_string_pretty(&sample)?)?;
+    }
+    let list = home.join(LIST_DIRECTORY).join(LIST);
+    if !list.exists() {
+        fs::write(&list, SAMPLE)?;
     }
     println!("node {}", Keys::read(home)?.node.public_key());
     Ok(())

@@ -28,11 +28,11 @@ async fn tell(home: &Path) -> Result<()> {
     fs::create_dir(&work)?;
     fs::write(work.join("q3.md"), "by hand")?;
     config::init(home)?;
-    let list = serde_json::json!({
-        "folders": { "/work": { "path": work } },
-        "pins": [{ "kernel": desk.key, "owner": desk.owner.id() }],
-    });
-    fs::write(home.join("edge.json"), list.to_string())?;
+    let pins = serde_json::json!({ "pins": [{ "kernel": desk.key, "owner": desk.owner.id() }] });
+    fs::write(home.join("edge.json"), pins.to_string())?;
+    let folder = format!("name = \"/work\"\npath = {work:?}\nmode = \"read-write\"");
+    let list = format!("format = 1\n[[folder]]\n{folder}\n[end]\n");
+    fs::write(home.join(config::LIST_DIRECTORY).join(config::LIST), list)?;
     let node = Keys::read(home)?.node.public_key();
     let mut process = start(home)?;
     let told = go_wrong(home, &desk, node).await;

@@ -16,7 +16,7 @@ use clawnet_fs::{Durability, Folders, Heard, Node, Pin, Post, Station, UnixLink,
 use futures::executor::block_on;
 
 use crate::{
-    config::{Config, Keys},
+    config::{Config, Keys, LIST, LIST_DIRECTORY},
     door::{accept, become_user, listen},
     wall::{self, Level},
 };
@@ -29,19 +29,18 @@ pub(crate) fn run(home: &Path, unconfined: bool) -> Result<ExitCode> {
         opened.with_context(|| format!("`{}`", path.display()))
     };
     let state = open(&home.join("state"))?;
-    let (mut list, mut changed, mut read) = (Folders::new(), vec![state.try_clone()?], Vec::new());
-    for (name, folder) in &config.folders {
-        let dir = open(&folder.path)?;
-        let confined = if folder.read_only { &mut read } else { &mut changed };
-        confined.push(dir.try_clone()?);
-        list =
-            if folder.read_only { list.read_only(name, dir)? } else { list.read_write(name, dir)? };
-    }
     let stopped = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         signal_hook::flag::register(signal, stopped.clone())?;
     }
     become_user(config.uid)?;
+    let directory = open(&home.join(LIST_DIRECTORY))?;
+    let (mut changed, mut read) = (vec![state.try_clone()?], vec![directory.try_clone()?]);
+    let list = Folders::read_from(directory, LIST, ambient_authority())?;
+    for (path, changes) in list.places() {
+        let confined = if changes { &mut changed } else { &mut read };
+        confined.push(open(path)?);
+    }
     let level = if unconfined { None } else { Some(enter(&changed, &read)?) };
     let confinement = level.as_ref().map_or_else(|| "unconfined".to_owned(), Level::to_string);
     println!("node {} {confinement}", keys.node.public_key());
@@ -60,6 +59,21 @@ pub(crate) fn run(home: &Path, unconfined: bool) -> Result<ExitCode> {
         block_on(station.serve(&mut UnixLink::new(stream), &mut log))?;
     }
     println!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints which identity of the node's own ledger stands for one of another: the list names it.
+pub(crate) fn identity(home: &Path, owner: &str, identity: &str) -> Result<ExitCode> {
+    let (owner, identity) = (owner.parse()?, identity.parse()?);
+    let (config, keys) = (Config::read(home)?, Keys::read(home)?);
+    become_user(config.uid)?;
+    let open = |name: &str| Dir::open_ambient_dir(home.join(name), ambient_authority());
+    let list = Folders::read_from(open(LIST_DIRECTORY)?, LIST, ambient_authority())?;
+    let state = open("state")?;
+    let node = Node::open(list, state.open_dir("node")?, Durability::PowerSafe)?;
+    let keys = (keys, "not serving".to_owned());
+    let station = block_on(station(home, (node, Vec::new()), keys, &state))?;
+    println!("{}", block_on(station.stands_for(owner, identity))?);
     Ok(ExitCode::SUCCESS)
 }
 

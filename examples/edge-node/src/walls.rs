@@ -8,20 +8,19 @@ pub(crate) fn run() -> Result<()> {
     let arms = ["none", "layer2", "landlock"];
     let [none, layer2, landlock] = arms.map(arm);
     let (none, layer2, landlock) = (none?, layer2?, landlock?);
-    println!("{:<40} {:<9} {:<9} landlock", "attempt", "no wall", "layer 2");
+    println!("{:<40} {:<9} {:<18} landlock", "attempt", "no wall", "layer 2");
     for (attempt, went) in &none {
-        let of = |arm: &[(String, bool)]| {
+        let of = |arm: &[(String, String)]| {
             let found = arm.iter().find(|(other, _)| other == attempt);
-            found.map_or("-", |(_, went)| if *went { "through" } else { "stopped" })
+            found.map_or_else(|| "untried".to_owned(), |(_, went)| went.clone())
         };
-        let naive = if *went { "through" } else { "stopped" };
-        println!("{attempt:<40} {naive:<9} {:<9} {}", of(&layer2), of(&landlock));
+        println!("{attempt:<40} {went:<9} {:<18} {}", of(&layer2), of(&landlock));
     }
     Ok(())
 }
 
 /// One arm, in a fresh place and a fresh process.
-fn arm(arm: &str) -> Result<Vec<(String, bool)>> {
+fn arm(arm: &str) -> Result<Vec<(String, String)>> {
     let base = tempfile::tempdir()?;
     set_up(base.path())?;
     let own = std::env::current_exe()?;
@@ -31,7 +30,12 @@ fn arm(arm: &str) -> Result<Vec<(String, bool)>> {
     let lines = String::from_utf8(output.stdout)?;
     let read = |line: &str| {
         let (attempt, went) = line.split_once('\t').context("no result")?;
-        Ok((attempt.to_owned(), went == "true"))
+        let went = match went {
+            "true" => "through",
+            "false" => "stopped",
+            said => said,
+        };
+        Ok((attempt.to_owned(), went.to_owned()))
     };
     lines.lines().map(read).collect()
 }

@@ -8,7 +8,7 @@ use std::{
     os::unix::{fs::chown, net::UnixStream},
     path::Path,
     process::{Child, Command, Output, Stdio},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use clawnet_core::{
@@ -57,12 +57,14 @@ fn each_wall_stops_what_the_other_does_not() {
     println!("{table}");
     let count = |row: &str| table.lines().filter(|line| line.ends_with(row)).count();
     // No wall, layer 2, Landlock. Every attempt is live: with no wall it goes through.
-    assert_eq!(count("through   stopped   stopped"), 9);
-    assert_eq!(count("through   stopped   through"), 4);
-    assert_eq!(count("through   through   through"), 1);
+    assert_eq!(count("through   stopped            stopped"), 6);
+    assert_eq!(count("through   no such operation  stopped"), 3);
+    assert_eq!(count("through   stopped            through"), 4);
+    assert_eq!(count("through   through            through"), 1);
     assert_eq!(table.lines().count(), 15);
     let through = |row: &str| {
-        table.lines().any(|line| line.starts_with(row) && line.ends_with("stopped   through"))
+        let (begins, ends) = (row, "stopped            through");
+        table.lines().any(|line| line.starts_with(begins) && line.ends_with(ends))
     };
     assert!(through("read by a second name") && through("stat beside"));
     assert!(through("write a name that holds secrets") && through("read a file opened before"));
@@ -104,12 +106,20 @@ impl World {
     }
 
     fn list(&self, uid: Option<u32>) {
-        let list = serde_json::json!({
-            "folders": { "/work": { "path": self.home.path().join("work") } },
-            "pins": [{ "kernel": self.key, "owner": self.owner.id() }],
-            "uid": uid,
-        });
-        fs::write(self.home.path().join("edge.json"), list.to_string()).unwrap();
+        let pins = [serde_json::json!({ "kernel": self.key, "owner": self.owner.id() })];
+        let config = serde_json::json!({ "pins": pins, "uid": uid });
+        fs::write(self.home.path().join("edge.json"), config.to_string()).unwrap();
+        self.serve_to("");
+    }
+
+    /// Writes the list as an editor does: the folder, and what is said of it besides.
+    fn serve_to(&self, more: &str) {
+        let path = self.home.path().join("work");
+        let folder = format!("name = \"/work\"\npath = {path:?}\nmode = \"read-write\"\n{more}");
+        let list = format!("format = 1\n[[folder]]\n{folder}\n[end]\n");
+        fs::write(self.home.path().join("list/new"), list).unwrap();
+        let at = |name: &str| self.home.path().join("list").join(name);
+        fs::rename(at("new"), at("whitelist.toml")).unwrap();
     }
 
     /// Starts the node, and gives what it said first.
@@ -261,6 +271,76 @@ fn it_says_how_it_ended() {
     let id = rustix::process::Pid::from_child(&process.0);
     rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
     assert!(process.0.wait().unwrap().success());
+}
+
+#[test]
+fn the_list_is_the_owners_file_and_holds_as_it_changes() {
+    let world = World::new();
+    let (mut process, _) = world.start(&[]);
+    let edge = world.pair();
+    let write = || match block_on(world.agent.submit(&edge, &Write::new(path(), "1"))) {
+        Ok(_) => "done".to_owned(),
+        Err(Refusal::Failed(fault)) => fault.code().to_owned(),
+        Err(other @ (Refusal::Denied(_) | Refusal::Escalated(_) | Refusal::Ledger(_))) => {
+            panic!("{other}")
+        }
+    };
+    // What a list before said is refused for a second yet.
+    let comes = |expected: &str| {
+        let begun = Instant::now();
+        while write() != expected {
+            assert!(begun.elapsed() < Duration::from_mins(1), "{expected} does not come");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    assert_eq!(write(), "done");
+    // It is read again behind the wall. One that is cut off ends everything, and at once.
+    let list = world.home.path().join("list/whitelist.toml");
+    let whole = fs::read_to_string(&list).unwrap();
+    fs::write(&list, whole.replace("[end]", "")).unwrap();
+    assert_eq!(write(), "whitelist_unavailable");
+    fs::write(&list, whole.replace("read-write", "read-only")).unwrap();
+    comes("read_only");
+    fs::write(&list, &whole).unwrap();
+    comes("done");
+    process.kill();
+    // A folder is declared in one place.
+    let config = world.home.path().join("edge.json");
+    let pins = fs::read_to_string(&config).unwrap();
+    fs::write(&config, pins.replacen('{', r#"{"folders":{},"#, 1)).unwrap();
+    let home = world.home.path().to_str().unwrap();
+    let refused = program(&["serve", home]);
+    assert!(text(&refused.stderr).contains("folders"), "{}", text(&refused.stderr));
+}
+
+#[test]
+fn a_folder_is_served_to_identities_of_the_nodes_own_ledger() {
+    let world = World::new();
+    let home = world.home.path().to_str().unwrap();
+    let (owner, there) = (world.owner.id().to_string(), world.agent.caller().identity());
+    // The identity there is nobody here, and a list that names it is refused.
+    world.serve_to(&format!("identities = [\"{there}\"]\n"));
+    let refused = program(&["serve", home, "--unconfined"]);
+    let why = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{why}");
+    assert!(why.contains("no identity of this node's own ledger"), "{why}");
+    world.serve_to("");
+    let told = program(&["identity", home, &owner, &there.to_string()]);
+    let here = text(&told.stdout).trim().to_owned();
+    assert!(here.starts_with("idn_") && here != there.to_string(), "{here}");
+    let other = block_on(world.owner.identity("home")).unwrap();
+    let rules = Grant::new().allow([Action::Read, Action::Write], Region::whole_volume().unwrap());
+    block_on(world.owner.grant(other, rules)).unwrap();
+    let other = block_on(world.owner.bind(other, "other", "test")).unwrap();
+    world.serve_to(&format!("identities = [\"{here}\"]\n"));
+    let (mut process, _) = world.start(&[]);
+    let edge = world.pair();
+    block_on(world.agent.submit(&edge, &Write::new(path(), "1"))).unwrap();
+    let Err(Refusal::Failed(fault)) = block_on(other.submit(&edge, &Read::of(path()))) else {
+        panic!("it is served to somebody else")
+    };
+    assert_eq!(fault.code(), "not_whitelisted");
+    process.kill();
 }
 
 #[test]

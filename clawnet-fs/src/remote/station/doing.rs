@@ -208,25 +208,42 @@ impl Station {
         Ok(key)
     }
 
-    async fn stand_in(
+    /// The identity of this node's own ledger that stands for one of another ledger, which is made
+    /// if it is not there: the list of this node names those that are here.
+    ///
+    /// # Errors
+    /// When the node's own ledger cannot be written.
+    pub async fn stands_for(
         &self,
-        (owner, identity, name): &Key,
-        job: Option<&str>,
-    ) -> Result<Agent, StationError> {
+        owner: OwnerId,
+        identity: IdentityId,
+    ) -> Result<IdentityId, StationError> {
         let owner = owner.to_string();
         let title = format!("{identity}@{}", owner.trim_start_matches("own_"));
-        let (own, agents) = match self.owner.find_identity(&title) {
-            Some(known) => (known.identity, known.agents),
-            None => (self.owner.identity(&title).await?, Vec::new()),
-        };
+        let known = self.owner.find_identity(&title);
         // Made before a crash, it may lack its grant.
-        let granted = self.owner.find_identity(&title).is_some_and(|one| !one.grants.is_empty());
+        let granted = known.as_ref().is_some_and(|one| !one.grants.is_empty());
+        let own = match known {
+            Some(known) => known.identity,
+            None => self.owner.identity(&title).await?,
+        };
         if !granted {
             let unknown = || FsError::InvalidRequest("no region for the node");
             let all = Region::whole_volume().map_err(|_| unknown())?;
             let actions = [Action::Read, Action::List, Action::Write, Action::Delete];
             self.owner.grant(own, Grant::new().allow(actions, all)).await?;
         }
+        Ok(own)
+    }
+
+    async fn stand_in(
+        &self,
+        (owner, identity, name): &Key,
+        job: Option<&str>,
+    ) -> Result<Agent, StationError> {
+        let own = self.stands_for(*owner, *identity).await?;
+        let known = self.owner.identities().into_iter().find(|one| one.identity == own);
+        let agents = known.map(|one| one.agents).unwrap_or_default();
         let known = agents.iter().find(|(_, known)| known == name);
         Ok(match (known, job) {
             (Some((agent, _)), _) => self.owner.agent(*agent)?,
