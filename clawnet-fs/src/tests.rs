@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use crate::{node::Changing, *};
 
 mod approval;
+mod attacks;
 mod confinement;
 mod copying;
 mod crash;
