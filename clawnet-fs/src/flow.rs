@@ -29,6 +29,7 @@ use crate::{
     node::{Changing, Node},
     path::FsPath,
     refusal::FsError,
+    source::Sources,
     step::{Step, Trade},
 };
 
@@ -108,6 +109,11 @@ impl Node {
             match carried {
                 Carried::Nothing => {}
                 Carried::OfTheRun => self.lets_write(change.caller, folders, to)?,
+                Carried::Copied(from) => {
+                    self.lets_write(change.caller, folders, to)?;
+                    let from = folders.locate_for(identity, from)?;
+                    folders.lets_flow(from.root.label(), to)?;
+                }
                 Carried::Kept(label) => folders.lets_flow(label, to)?,
                 Carried::Moved { from, home } => {
                     let (from, to) = (label(from)?, label(&step.path)?);
@@ -134,7 +140,7 @@ impl Changing<'_> {
     pub(crate) fn carried(
         &self,
         history: &History,
-        steps: &[Step],
+        (steps, sources): (&[Step], &Sources),
     ) -> Result<Vec<Carried>, FsError> {
         let carried = steps.iter().enumerate().map(|(nth, step)| {
             let home = |alone| home(history, self, &step.path).filter(|_| alone);
@@ -143,7 +149,10 @@ impl Changing<'_> {
             }
             Ok(match &step.trade {
                 Trade::Take { .. } => Carried::Nothing,
-                Trade::Exchange { .. } | Trade::Place { .. } if step.fresh => Carried::OfTheRun,
+                Trade::Exchange { .. } | Trade::Place { .. } if step.fresh => {
+                    let copied = sources.of(nth).from().cloned();
+                    copied.map_or(Carried::OfTheRun, Carried::Copied)
+                }
                 Trade::Exchange { .. } | Trade::Place { .. } => {
                     let item = history.shelf().item(&step.slot).ok_or(FsError::Expired)?;
                     Carried::Kept(item.label.clone())
@@ -194,6 +203,8 @@ pub(crate) enum Carried {
     Nothing,
     /// Whatever the run was told.
     OfTheRun,
+    /// What is at another path; and where it comes to, the run chose.
+    Copied(FsPath),
     /// What was kept, of this label.
     Kept(Arc<str>),
     /// What was at another path; and if it only returns, the label it had.

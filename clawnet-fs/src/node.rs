@@ -192,7 +192,7 @@ impl Node {
         if steps.is_empty() {
             return Ok(Done { raced: false });
         }
-        let carried = change.carried(journal.history(), &steps)?;
+        let carried = change.carried(journal.history(), (&steps, &sources))?;
         let permits = |folders: &Folders| self.permits(folders, change, (&steps, &carried));
         permits(&folders)?;
         self.noting(note_labels(&mut journal, &folders))?;

@@ -20,6 +20,15 @@ pub(crate) enum Source {
 }
 
 impl Source {
+    /// Where a copy is from.
+    pub(crate) const fn from(&self) -> Option<&FsPath> {
+        match self {
+            Self::Given | Self::Longer => None,
+            Self::Copied { from, .. } => Some(from),
+            Self::Tree(tree) => Some(tree.from()),
+        }
+    }
+
     /// The mode of a copy, before lists and umask.
     pub(crate) fn mode(&self) -> Option<u32> {
         match self {

@@ -72,6 +72,10 @@ impl Tree {
         Ok(Self { from: from.clone(), top, entries })
     }
 
+    pub(crate) const fn from(&self) -> &FsPath {
+        &self.from
+    }
+
     pub(crate) const fn mode(&self) -> u32 {
         self.top.mode
     }

@@ -40,3 +40,50 @@ fn a_directory_that_fills_up_does_not_go_unasked() {
         assert!(world.work.exists("d"));
     }
 }
+
+/// A node over `/work` and `/other` by a list in a file, with a rule from the one to the other.
+fn listed(world: &mut World) -> (Dir, impl Fn(&[&str], bool) -> String + Send + 'static) {
+    world.node = None;
+    let (list, base) = (world.folder("outside"), world.base.path().display().to_string());
+    world.folder(".").create_dir("other").unwrap();
+    let text = move |names: &[&str], flow: bool| {
+        let folder = |name: &&str| {
+            format!(
+                "[[folder]]\nname = \"/{name}\"\npath = \"{base}/{name}\"\nmode = \"read-write\"\n"
+            )
+        };
+        let folders: String = names.iter().map(folder).collect();
+        let rule = "[[flow]]\nfrom = \"/work\"\nto = \"/other\"\n";
+        format!("format = 1\n{folders}{}[end]\n", if flow { rule } else { "" })
+    };
+    list.write("list", text(&["work", "other"], true)).unwrap();
+    let folders = Folders::read_from(list.try_clone().unwrap(), "list", ambient_authority());
+    let node = Node::open(folders.unwrap(), world.folder("state"), Durability::ProcessSafe);
+    world.node = Some(world.kernel.mount("files", node.unwrap()));
+    (list, text)
+}
+
+/// The owner's list holds until the very rename, for a copy's source too.
+#[test]
+fn a_rule_that_ends_while_a_copy_is_made_ends_the_copy() {
+    let cases: [(&[&str], &str); 2] =
+        [(&["work", "other"], "failed flow_denied"), (&["other"], "failed not_whitelisted")];
+    for (left, refused) in cases {
+        for from in ["/work/file", "/work/tree"] {
+            let mut world = World::new();
+            world.work.write("file", "secret").unwrap();
+            world.work.create_dir("tree").unwrap();
+            world.work.write("tree/file", "secret").unwrap();
+            let (list, text) = listed(&mut world);
+            let copy = |to: &str| Copy::new(path(from), path(to)).recursive();
+            assert_eq!(world.code(&copy("/other/first")), "ok");
+            world.node().hook().set(move |point| {
+                if point == Point::Filled {
+                    list.write("list", text(left, false)).unwrap();
+                }
+            });
+            assert_eq!(world.code(&copy("/other/second")), refused, "{from}");
+            assert!(!world.folder("other").exists("second"), "{from}");
+        }
+    }
+}
