@@ -11,11 +11,11 @@
 //! | anything else | anything else | touch nothing, keep everything: CONFLICT |
 //!
 //! Looking changes nothing, so a crash in here is recovered from in the same way.
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::{
     engine::Engine,
-    handle::{EntryKind, Facts},
+    handle::{self, EntryKind, Facts},
     image::{self, Image},
     journal::{Change, Event, Journal},
     path::FsPath,
@@ -23,6 +23,7 @@ use crate::{
     pin::Pins,
     refusal::FsError,
     step::{Step, Trade},
+    tree,
 };
 
 mod resume;
@@ -179,15 +180,39 @@ fn take_back(engine: Engine<'_>, step: &Step) -> bool {
     let Ok(pins) = engine.pin(step) else { return false };
     let mut step = step.clone();
     // A planned image has no inode yet; what is there has.
-    if let (true, Ok(Some(left))) = (step.fresh, at_path(engine, &step)) {
-        step.trade.set_after(left);
+    let planned = step.trade.after().filter(|_| step.fresh).cloned();
+    if let (Some(Image { size_bytes, hash, .. }), Ok(Some(left))) =
+        (planned, at_path(engine, &step))
+    {
+        // It holds what it was made with: what a person put into it since does not go along.
+        step.trade.set_after(Image { size_bytes, hash, ..left });
     }
     engine.revert(pins.ends(), &step)
 }
 
 /// Removes what was made for a step that was not.
 fn clear(engine: Engine<'_>, step: &Step) -> bool {
-    matches!(step.trade, Trade::Take { .. } | Trade::Shift { .. }) || engine.discard(step).is_ok()
+    matches!(step.trade, Trade::Take { .. } | Trade::Shift { .. })
+        || is_own(engine, step) && engine.discard(step).is_ok()
+}
+
+/// Whether a slot holds what was to be made in it, or a part of that. What is something else and
+/// was renamed since it was last written was at its path, and a person may have saved into it.
+fn is_own(engine: Engine<'_>, step: &Step) -> bool {
+    let (at, slot) = (engine.store.handle(), step.slot.as_str());
+    match Facts::of_entry(at, slot) {
+        Err(error) => return error.is_absence(),
+        Ok(facts) if facts.changed == facts.modified => return true,
+        Ok(_) => {}
+    }
+    let (Some(planned), Ok(Some(found))) = (step.trade.after(), seen(at, slot, step)) else {
+        return false;
+    };
+    if found.kind != EntryKind::Directory {
+        return found.size_bytes == 0 || planned.holds_what(&found);
+    }
+    let digest = || tree::digest_of(handle::directory(at, slot)?.as_fd());
+    !found.holds() || planned.hash.is_some() && planned.hash == digest().ok()
 }
 
 /// What became of one step. Only looks.

@@ -87,3 +87,56 @@ fn a_rule_that_ends_while_a_copy_is_made_ends_the_copy() {
         }
     }
 }
+
+/// Makes the process die when the next change reaches a point for the `nth` time.
+fn die_at(world: &World, (point, nth): (Point, u32), mut act: impl FnMut(u32) + Send + 'static) {
+    let mut reached = 0;
+    world.node().hook().set(move |now| {
+        if now == point {
+            reached += 1;
+            act(reached);
+            if reached == nth {
+                std::panic::resume_unwind(Box::new("crash"));
+            }
+        }
+    });
+}
+
+#[test]
+fn what_a_person_puts_into_a_made_directory_after_a_crash_stays_there() {
+    let mut world = World::new();
+    die_at(&world, (Point::Filled, 2), |_| ());
+    let write = Write::new(path("/work/a/file"), "x");
+    let write = write.creating_dirs_below(&path("/work")).unwrap();
+    assert_eq!(world.code(&write), "failed panicked");
+    world.work.write("a/mine", "mine").unwrap();
+    let recovered = world.reopen(Durability::ProcessSafe);
+    assert_eq!(world.work.read("a/mine").unwrap(), b"mine", "{recovered:?}");
+}
+
+#[test]
+fn what_a_person_saved_into_a_new_file_is_not_cleared_away_after_a_crash() {
+    let mut world = World::new();
+    world.work.create_dir("g").unwrap();
+    let (work, outside) = (world.folder("work"), world.folder("outside"));
+    // The file is there, a person saves into it, and its directory goes away: all of it is taken
+    // back, and just then the process dies.
+    die_at(&world, (Point::Traded, 3), move |nth| {
+        if nth == 2 {
+            let old = rustix::fs::Timespec { tv_sec: 1, tv_nsec: 0 };
+            let times = rustix::fs::Timestamps { last_access: old, last_modification: old };
+            work.write("g/a/file", "mine").unwrap();
+            let flags = rustix::fs::AtFlags::empty();
+            rustix::fs::utimensat(&work, "g/a/file", &times, flags).unwrap();
+            work.rename("g", &outside, "g").unwrap();
+        }
+    });
+    let write = Write::new(path("/work/g/a/file"), "theirs");
+    let write = write.creating_dirs_below(&path("/work/g")).unwrap();
+    assert_eq!(world.code(&write), "failed panicked");
+    world.folder("outside").rename("g", &world.work, "g").unwrap();
+    let recovered = world.reopen(Durability::ProcessSafe);
+    let mut found = world.slots();
+    found.extend(world.work.read("g/a/file"));
+    assert!(found.contains(&b"mine".to_vec()), "{recovered:?} {found:?}");
+}
