@@ -193,6 +193,7 @@ impl RemoteNode {
             Fault::new("unreadable_answer", "it was done, and the answer is no answer")
         })?;
         O::put(&mut output, answer.content);
+        O::narrow(&mut output, task)?;
         Ok(output)
     }
 }

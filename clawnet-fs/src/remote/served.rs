@@ -1,5 +1,5 @@
 //! Operations as they travel: the JSON the kernel judged, and their content beside it.
-use clawnet_core::{Endpoint, Operation};
+use clawnet_core::{Action, Authorized, Endpoint, Operation};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -7,16 +7,17 @@ use crate::{
     append::Append,
     copy::Copy,
     delete::Delete,
-    history::History,
-    list::List,
+    history::{History, Past},
+    list::{List, Listing},
     mkdir::Mkdir,
     node::Node,
+    path::FsPath,
     read::{Portion, Read},
     redo::Redo,
     refusal::FsError,
     rename::Rename,
-    rollback::Rollback,
-    search::Search,
+    rollback::{Rollback, RolledBack},
+    search::{Search, Searched},
     shift::Move,
     stat::Stat,
     undo::Undo,
@@ -39,6 +40,14 @@ pub trait Served: Operation<Output: Serialize + DeserializeOwned> + DeserializeO
 
     /// Puts it back in.
     fn put(_: &mut Self::Output, _: Vec<u8>) {}
+
+    /// Takes out of an answer what layer 1 here does not let be told: the node does not know it.
+    ///
+    /// # Errors
+    /// When what is left would tell of what is not.
+    fn narrow(_: &mut Self::Output, _: &Authorized<'_, Self>) -> Result<(), FsError> {
+        Ok(())
+    }
 }
 
 /// The list: what travels has a name in it.
@@ -78,14 +87,10 @@ pub(crate) trait Runner {
 
 impl Served for Copy {}
 impl Served for Delete {}
-impl Served for History {}
-impl Served for List {}
 impl Served for Mkdir {}
 impl Served for Move {}
 impl Served for Redo {}
 impl Served for Rename {}
-impl Served for Rollback {}
-impl Served for Search {}
 impl Served for Stat {}
 impl Served for Undo {}
 
@@ -103,6 +108,63 @@ impl Served for Read {
     fn put(output: &mut Portion, content: Vec<u8>) {
         output.content = content.into();
     }
+}
+
+impl Served for List {
+    fn narrow(output: &mut Listing, task: &Authorized<'_, Self>) -> Result<(), FsError> {
+        let top = &task.operation().path;
+        if task.extends_below(Action::List, top.resource()).is_ok() {
+            return Ok(());
+        }
+        // What is in a directory that is not shown is not shown either.
+        let lets = |relative: &str| {
+            let mut ends = relative.match_indices('/').map(|(at, _)| at).chain([relative.len()]);
+            ends.all(|end| {
+                let path = relative.get(..end).and_then(|part| top.below(part).ok());
+                path.is_some_and(|path| task.extends_to(Action::List, path.resource()).is_ok())
+            })
+        };
+        output.entries.retain(|entry| lets(&entry.relative_path));
+        if output.next.as_ref().is_some_and(|next| !lets(&next.relative_path)) {
+            let max = Self::ENTRIES_MAX.into();
+            let what = "a listing in parts of which one ends with what is not shown";
+            return Err(FsError::LimitExceeded { what, max });
+        }
+        Ok(())
+    }
+}
+
+impl Served for History {
+    fn narrow(output: &mut Past, task: &Authorized<'_, Self>) -> Result<(), FsError> {
+        let lets = |path: &FsPath| task.extends_to(Action::List, path.resource()).is_ok();
+        output.changes.retain(|change| change.paths.iter().all(lets));
+        Ok(())
+    }
+}
+
+impl Served for Rollback {
+    fn narrow(_: &mut RolledBack, task: &Authorized<'_, Self>) -> Result<(), FsError> {
+        let operation = task.operation();
+        if operation.dry_run { alike(task, &[Action::List], &operation.below) } else { Ok(()) }
+    }
+}
+
+impl Served for Search {
+    fn narrow(_: &mut Searched, task: &Authorized<'_, Self>) -> Result<(), FsError> {
+        alike(task, &[Action::List, Action::Read], &task.operation().path)
+    }
+}
+
+/// Refuses an answer about a tree in which layer 1 here does not let everything be told: what it
+/// counts and leaves out would tell of the rest.
+fn alike<O: Operation>(
+    task: &Authorized<'_, O>,
+    actions: &[Action],
+    top: &FsPath,
+) -> Result<(), FsError> {
+    let lets = |action: &Action| task.extends_below(*action, top.resource()).is_ok();
+    let what = "on another machine this needs a scope that treats everything beneath alike";
+    if actions.iter().all(lets) { Ok(()) } else { Err(FsError::Unsupported(what)) }
 }
 
 impl Served for Write {

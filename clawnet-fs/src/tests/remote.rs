@@ -18,6 +18,7 @@ use super::*;
 use crate::remote::FrameKind;
 
 mod alike;
+mod attacks;
 mod crash;
 mod lies;
 mod refusals;
