@@ -7,7 +7,7 @@ use super::{
     Pairing, UNSIGNED_FOR, UNSIGNED_MAX,
     frame::{Frame, FrameKind},
     link::Link,
-    welcome::{Asked, Hello, LastChange, No, Statement, Unseen, Welcome, parsed, text},
+    welcome::{Asked, Hello, Known, LastChange, No, Statement, Unseen, Welcome, parsed, text},
 };
 
 /// What is known of a node, and the link to it while there is one.
@@ -296,7 +296,12 @@ impl Line {
             return Ok(Recalled::Unknown);
         }
         let receipt = Self::signed(&answer.head, pairing)?;
-        if receipt.intent != asked.intent {
+        let known = Known::verified(&answer.content, &pairing.node);
+        let known = known.map_err(|_| Broken::Wrong("bad_signature"))?;
+        let (Asked { intent, owner }, receipt_is) = (*asked, receipt.digest());
+        let (node, session) = (pairing.node, self.session);
+        let about = Known { intent, node, owner, receipt: receipt_is, session };
+        if receipt.intent != intent || known != about {
             return Err(Broken::Wrong("other_answer"));
         }
         Ok(match receipt.outcome {

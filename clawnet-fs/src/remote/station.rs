@@ -18,7 +18,7 @@ use super::{
     frame::{Frame, FrameKind},
     link::Link,
     served::{dispatch, kinds},
-    welcome::{Asked, Hello, No, Statement, Unseen, Welcome, parsed, text},
+    welcome::{Asked, Hello, Known, No, Statement, Unseen, Welcome, parsed, text},
 };
 use crate::{journal::Durability, node::Node, refusal::FsError};
 
@@ -433,8 +433,13 @@ impl Station {
         }
         let Asked { intent, owner } = asked;
         if let Some(directive) = self.daybook.directive_of(owner, intent) {
-            let given = self.given(&directive)?;
-            return given.ok_or(Stop::No("not_over"));
+            let given = self.daybook.given(&directive)?.ok_or(Stop::No("not_over"))?;
+            let receipt = given.receipt.receipt().digest();
+            let known = Known { intent, node: self.own, owner, receipt, session: session.name };
+            let mut frame = Frame::new(FrameKind::Signed, given.receipt.to_bytes());
+            frame.body = given.answer.into_bytes();
+            frame.content = self.signed(&known).await?;
+            return Ok(frame);
         }
         let unseen = Unseen { intent, node: self.own, owner, session: session.name };
         Ok(Frame::new(FrameKind::Unseen, self.signed(&unseen).await?))

@@ -73,6 +73,18 @@ pub(crate) struct Unseen {
     pub(crate) session: Digest,
 }
 
+/// Which receipt is for an intent of an owner: the receipt itself does not name the owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Known {
+    pub(crate) intent: u64,
+    pub(crate) node: PublicKey,
+    pub(crate) owner: OwnerId,
+    /// Its digest.
+    pub(crate) receipt: Digest,
+    pub(crate) session: Digest,
+}
+
 /// Why a node does not answer. Nobody signed it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,6 +124,10 @@ impl Statement for Welcome {
 
 impl Statement for Unseen {
     const LINE: &'static str = "clawnet node unseen v1";
+}
+
+impl Statement for Known {
+    const LINE: &'static str = "clawnet node known v1";
 }
 
 #[derive(Serialize, Deserialize)]

@@ -26,3 +26,35 @@ fn a_listing_from_there_shows_what_layer_one_here_lets_be_listed() {
     // To go on behind what is not shown would show it.
     assert_eq!(far.code(&page(2)), "limit_exceeded");
 }
+
+/// A receipt for another owner's intent of the same number says nothing about this one's.
+#[test]
+fn what_a_node_said_to_another_owner_is_not_believed() {
+    let mut far = Far::new();
+    far.wire.mute.store(true, Ordering::SeqCst);
+    assert_eq!(far.code(&Write::new(path("a"), "1")), "outcome_unknown");
+    far.wire.mute.store(false, Ordering::SeqCst);
+    let head = far.wire.told().head;
+    let lost = clawnet_core::SignedDirective::read(&head).unwrap().directive().clone();
+    drop(far.serving.take().unwrap().join().unwrap());
+    far.pair();
+    let receipt = clawnet_core::Receipt {
+        answer: clawnet_core::Receipt::answer(b"", b""),
+        at: Timestamp::from_millis(START),
+        directive: Digest::of_content(b"another owner's"),
+        format: clawnet_core::Receipt::FORMAT,
+        head: NodeHead { hash: Digest::ZERO, size: 1 },
+        intent: lost.intent,
+        node: node_key().public_key(),
+        number: 1,
+        outcome: clawnet_core::Reported::Done,
+        previous: Digest::ZERO,
+    };
+    let bytes = receipt.sign(&node_key()).to_bytes();
+    far.wire.changing(move |frame| match frame.kind {
+        FrameKind::Unseen => Frame::new(FrameKind::Signed, bytes.clone()),
+        _ => frame,
+    });
+    let said = far.remote().endpoint().recall(far.owner.id(), lost.intent);
+    assert_eq!(said, Recalled::Unknown);
+}
