@@ -145,6 +145,20 @@ fn what_is_not_the_kernels_is_refused() {
     assert_eq!(bench.code(&due), ("done".to_owned(), true));
 }
 
+/// What came beside a directive is not signed: whoever changes it on the way is not given the
+/// node's word that nothing will be done.
+#[test]
+fn what_was_refused_with_a_signature_is_never_done() {
+    let mut far = Far::new();
+    let mut bench = Bench::of(&mut far, &write());
+    let due = bench.due.clone();
+    let other = Frame { content: b"by somebody".to_vec(), ..due.clone() };
+    let (code, signed) = bench.code(&other);
+    assert_eq!(code, "other_content");
+    let done = bench.code(&due).0 == "done";
+    assert!(!(signed && done), "signed as refused, and done all the same");
+}
+
 #[test]
 fn what_is_stale_early_or_out_of_order_is_refused() {
     let mut far = Far::new();
