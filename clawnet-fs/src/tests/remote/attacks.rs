@@ -51,9 +51,9 @@ fn what_a_node_said_to_another_owner_is_not_believed() {
         previous: Digest::ZERO,
     };
     let bytes = receipt.sign(&node_key()).to_bytes();
-    far.wire.changing(move |frame| match frame.kind {
-        FrameKind::Unseen => Frame::new(FrameKind::Signed, bytes.clone()),
-        _ => frame,
+    far.wire.changing(move |frame| {
+        let unseen = frame.kind == FrameKind::Unseen;
+        if unseen { Frame::new(FrameKind::Signed, bytes.clone()) } else { frame }
     });
     let said = far.remote().endpoint().recall(far.owner.id(), lost.intent);
     assert_eq!(said, Recalled::Unknown);
