@@ -3,7 +3,7 @@
 //! A file that replaces another takes them over, so that a save by an agent changes content and
 //! nothing else. A new one gets what it would have got if it had been made in its directory. What
 //! cannot be kept refuses the change: a file that became readable to others is no undo away.
-use std::fs::File;
+use std::{fs::File, os::fd::AsFd};
 
 use rustix::{
     fs::{Gid, Mode, Uid, XattrFlags, fchmod, fchown, fgetxattr, flistxattr, fsetxattr},
@@ -28,8 +28,11 @@ const VALUE_BYTES_MAX: usize = 64 * 1024;
 
 /// Gives `new` what `old` has. Bits that lend a file's owner or group to whoever runs it are not
 /// content and are not taken over.
-pub(crate) fn take_over(old: &File, old_facts: &Facts, new: &File) -> Result<(), FsError> {
-    let mut mode = Some(own(new, Some(old_facts.user), Some(old_facts.group))?);
+///
+/// What `new` is then. Of its content nothing may follow.
+pub(crate) fn take_over(old: &File, old_facts: &Facts, new: &File) -> Result<Facts, FsError> {
+    let facts = own(new, Some(old_facts.user), Some(old_facts.group))?;
+    let mut mode = Some(facts.mode);
     let names = match sized(|room| flistxattr(old, room)) {
         Err(Errno::OPNOTSUPP) => Vec::new(),
         other => other?,
@@ -43,9 +46,10 @@ pub(crate) fn take_over(old: &File, old_facts: &Facts, new: &File) -> Result<(),
     }
     let wanted = old_facts.mode & 0o777;
     if mode == Some(wanted) {
-        return Ok(());
+        return Ok(facts);
     }
-    Ok(fchmod(new, Mode::from_bits_retain(wanted))?)
+    fchmod(new, Mode::from_bits_retain(wanted))?;
+    Facts::of(new.as_fd())
 }
 
 /// Gives `new` what being made in `parent` would have given it.
@@ -57,7 +61,7 @@ pub(crate) fn inherit(
     new: &File,
 ) -> Result<(), FsError> {
     let (parent, parent_facts) = parent;
-    let facts = Facts::of(rustix::fd::AsFd::as_fd(new))?;
+    let facts = Facts::of(new.as_fd())?;
     let is_directory = facts.kind == crate::handle::EntryKind::Directory;
     let mut mode = facts.mode;
     if parent_facts.mode & SET_GROUP != 0 {
@@ -84,17 +88,17 @@ pub(crate) fn inherit(
     Ok(())
 }
 
-/// Gives a file to its owner and group. Its mode, as it was before.
-fn own(file: &File, user: Option<u32>, group: Option<u32>) -> Result<u32, FsError> {
-    let facts = Facts::of(rustix::fd::AsFd::as_fd(file))?;
+/// Gives a file to its owner and group. What it is then.
+fn own(file: &File, user: Option<u32>, group: Option<u32>) -> Result<Facts, FsError> {
+    let facts = Facts::of(file.as_fd())?;
     let user = user.filter(|user| *user != facts.user).map(Uid::from_raw);
     let group = group.filter(|group| *group != facts.group).map(Gid::from_raw);
     if user.is_none() && group.is_none() {
-        return Ok(facts.mode);
+        return Ok(facts);
     }
     fchown(file, user, group)
         .map_err(|_| FsError::Unsupported("the file belongs to somebody else"))?;
-    Ok(facts.mode)
+    Facts::of(file.as_fd())
 }
 
 fn copy(old: &File, name: &str, new: &File) -> Result<(), FsError> {

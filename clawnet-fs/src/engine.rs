@@ -115,7 +115,7 @@ impl<'n> Engine<'n> {
         let pins = match &order.held {
             Some((path, grip)) if *path == step.path && step.from().is_none() => {
                 let place = self.folders.locate_for_change(path)?;
-                Pins { at: Pin::still(&place, grip), from: None }
+                Pins { at: Pin::held(&place, grip), from: None }
             }
             _ => self.pin(step)?,
         };

@@ -6,10 +6,11 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    fs::File,
     os::fd::{AsFd, BorrowedFd},
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -219,6 +220,7 @@ impl Folders {
             stands_at: None,
             moved: AtomicBool::new(false),
             trades: Err("the node is not open"),
+            open: OnceLock::new(),
         });
         self.roots.sort_by_key(|root| std::cmp::Reverse(root.parts.len()));
         Ok(self)
@@ -314,8 +316,7 @@ impl Folders {
         identity: IdentityId,
         path: &'p FsPath,
     ) -> Result<Place<'n, 'p>, FsError> {
-        self.locate_for(identity, path)?;
-        self.locate_for_change(path)
+        Self::may_change(&self.roots, self.locate_for(identity, path)?)
     }
 
     /// The place of something that is to change: not a declared folder, nor above one.
@@ -323,10 +324,17 @@ impl Folders {
         &'n self,
         path: &'p FsPath,
     ) -> Result<Place<'n, 'p>, FsError> {
-        let place = self.locate(path)?;
-        let parts = path.parts()?;
-        let above = |root: &Root| parts.iter().zip(&root.parts).all(|(a, b)| a == b);
-        if self.roots.iter().any(|root| root.parts.len() >= parts.len() && above(root)) {
+        Self::may_change(&self.roots, self.locate(path)?)
+    }
+
+    fn may_change<'n, 'p>(roots: &[Root], place: Place<'n, 'p>) -> Result<Place<'n, 'p>, FsError> {
+        let parts =
+            || place.root.parts.iter().map(String::as_str).chain(place.rest.iter().copied());
+        let depth = place.root.parts.len() + place.rest.len();
+        let below = |root: &Root| {
+            root.parts.len() >= depth && parts().zip(&root.parts).all(|(a, b)| a == b)
+        };
+        if roots.iter().any(below) {
             return Err(FsError::RootProtected);
         }
         if place.root.access == Access::ReadOnly {
@@ -403,6 +411,8 @@ pub(crate) struct Root {
     moved: AtomicBool,
     /// Whether things here can trade places with the node's store.
     trades: Result<(), &'static str>,
+    /// The folder once more, since something in it was first to change.
+    open: OnceLock<Arc<File>>,
 }
 
 impl Root {
@@ -453,16 +463,26 @@ impl Root {
     }
 
     /// Refuses a folder that was removed since it was declared, or is not any more where the owner
-    /// sees it: a link or another directory stands there.
-    pub(crate) fn is_there(&self) -> Result<(), FsError> {
-        if Facts::of(self.handle())?.links == 0 {
+    /// sees it: a link or another directory stands there. Else what it is now.
+    pub(crate) fn is_there(&self) -> Result<Facts, FsError> {
+        let facts = Facts::of(self.handle())?;
+        if facts.links == 0 {
             return Err(FsError::Moved);
         }
-        let Some(path) = &self.stands_at else { return Ok(()) };
+        let Some(path) = &self.stands_at else { return Ok(facts) };
         match Facts::of_path(path) {
-            Ok(facts) if facts.is_same_object(&self.facts) => Ok(()),
+            Ok(found) if found.is_same_object(&self.facts) => Ok(facts),
             _ => Err(FsError::Moved),
         }
+    }
+
+    /// The folder itself, open for more than paths: what is given may be good for those only.
+    pub(crate) fn directory(&self) -> Result<Arc<File>, FsError> {
+        if let Some(open) = self.open.get() {
+            return Ok(open.clone());
+        }
+        let open = Arc::new(File::from(handle::directory(self.handle(), ".")?));
+        Ok(self.open.get_or_init(|| open).clone())
     }
 
     /// Looks where it is, for all who are served until the next look. True if it moved.

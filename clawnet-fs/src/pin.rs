@@ -27,7 +27,7 @@ pub(crate) struct Pin<'a> {
 pub(crate) struct Grip {
     above: String,
     name: String,
-    directory: File,
+    directory: Arc<File>,
     facts: Facts,
     seen: Option<Seen>,
 }
@@ -43,11 +43,15 @@ pub(crate) struct Seen {
 impl<'a> Pin<'a> {
     pub(crate) fn of(place: &Place<'a, '_>) -> Result<Self, FsError> {
         let root = place.root;
-        root.is_there()?;
+        let there = root.is_there()?;
         let (above, name) = place.split()?;
-        let directory = handle::directory(root.handle(), &above).map_err(FsError::of_parent)?;
-        let directory = File::from(directory);
-        let facts = Facts::of(directory.as_fd())?;
+        let (directory, facts) = if above == "." {
+            (root.directory().map_err(FsError::of_parent)?, there)
+        } else {
+            let directory = handle::directory(root.handle(), &above).map_err(FsError::of_parent)?;
+            let facts = Facts::of(directory.as_fd())?;
+            (Arc::new(File::from(directory)), facts)
+        };
         Ok(Self { root, grip: Arc::new(Grip { above, name, directory, facts, seen: None }) })
     }
 
@@ -62,14 +66,14 @@ impl<'a> Pin<'a> {
         Ok(Self { root, grip: Arc::new(Grip { seen, ..grip }) })
     }
 
-    /// What was held, under the same list; pinned anew if the path leads elsewhere by now.
-    pub(crate) fn again(place: &Place<'a, '_>, grip: &Arc<Grip>) -> Result<Self, FsError> {
-        let held = Self { root: place.root, grip: grip.clone() };
-        if held.is_there().is_ok() { Ok(held) } else { Self::of(place) }
+    /// What was held, under the same list; none if the path leads elsewhere by now.
+    pub(crate) fn again(place: &Place<'a, '_>, grip: &Arc<Grip>) -> Option<Self> {
+        let held = Self::held(place, grip);
+        held.is_there().is_ok().then_some(held)
     }
 
-    /// The same, a moment after it was pinned again: whether it is there is asked before it acts.
-    pub(crate) fn still(place: &Place<'a, '_>, grip: &Arc<Grip>) -> Self {
+    /// The same without a look: for who looks before it acts.
+    pub(crate) fn held(place: &Place<'a, '_>, grip: &Arc<Grip>) -> Self {
         Self { root: place.root, grip: grip.clone() }
     }
 

@@ -1,5 +1,5 @@
 //! From what is there to what has to be done: the steps of one change.
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 use clawnet_core::{Caller, Version};
 
@@ -22,11 +22,13 @@ pub(crate) struct Plan<'n> {
     by: Key,
     steps: Vec<Step>,
     held: Option<(&'n FsPath, Arc<Grip>)>,
+    /// What is held is not any more where the path leads.
+    lost: Cell<bool>,
 }
 
 impl<'n> Plan<'n> {
     pub(crate) fn new(folders: &'n Folders, by: Key) -> Self {
-        Self { folders, by, steps: Vec::new(), held: None }
+        Self { folders, by, steps: Vec::new(), held: None, lost: Cell::new(false) }
     }
 
     /// And what `admit` looked at at one path is what this is about, if the owner's list is still
@@ -49,7 +51,13 @@ impl<'n> Plan<'n> {
             return Ok(None);
         }
         match &self.held {
-            Some((held, grip)) if *held == path => Pin::again(&place, grip)?.image(),
+            Some((held, grip)) if *held == path => match Pin::again(&place, grip) {
+                Some(pin) => pin.image(),
+                None => {
+                    self.lost.set(true);
+                    Pin::of(&place)?.image()
+                }
+            },
             _ => Pin::of(&place)?.image(),
         }
     }
@@ -69,7 +77,7 @@ impl<'n> Plan<'n> {
         let mut sources = Sources::default();
         sources.set(self.steps.len().saturating_sub(1), source);
         let last = self.steps.last().and_then(|step| step.trade.before());
-        let held = self.held.filter(|(_, grip)| grip.shows(last));
+        let held = self.held.filter(|(_, grip)| grip.shows(last) && !self.lost.get());
         let held = held.map(|(path, grip)| (path.clone(), grip));
         Planned { steps: self.steps, sources, held }
     }

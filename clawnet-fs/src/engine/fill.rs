@@ -85,15 +85,18 @@ impl Engine<'_> {
                 tree.build(self.folders, made, self.durability == Durability::PowerSafe)?;
             }
         }
-        if let Some((old, facts)) = old {
-            attributes::take_over(old, facts, made)?;
-        } else if after.kind == EntryKind::File {
-            attributes::inherit((pin.directory(), pin.facts()), source.mode(), made)?;
-        }
+        let facts = if let Some((old, facts)) = old {
+            attributes::take_over(old, facts, made)?
+        } else {
+            if after.kind == EntryKind::File {
+                attributes::inherit((pin.directory(), pin.facts()), source.mode(), made)?;
+            }
+            Facts::of(made.as_fd())?
+        };
         if self.durability == Durability::PowerSafe {
             made.sync_all()?;
         }
-        Facts::of(made.as_fd())
+        Ok(facts)
     }
 
     /// Empties the slot of a step whose change does not come to be.
