@@ -8,9 +8,10 @@ use std::{
     fs::File,
     io::{BufRead, BufReader, Read, Write},
     os::unix::fs::FileExt,
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
+use blake3::hazmat::{ContextKey, HasherExt, hash_derive_key_context};
 use clawnet_core::{AgentId, Caller, Digest, IdentityId, OwnerId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -135,7 +136,8 @@ struct Line<'a> {
 }
 
 const FORMAT: u32 = 2;
-const CONTEXT: &str = "clawnet-fs 2026 journal chain v1";
+static CONTEXT: LazyLock<ContextKey> =
+    LazyLock::new(|| hash_derive_key_context("clawnet-fs 2026 journal chain v1"));
 /// The longest record, in bytes: 256 steps of the longest paths and more.
 const LINE_BYTES_MAX: u64 = 4 << 20;
 /// The longest an intent's steps may be. Its commit, which knows more of them, fits then too.
@@ -192,10 +194,11 @@ impl Journal {
     /// opened again: what the file then ends with is not known.
     pub(crate) fn append(&mut self, event: Event) -> Result<(), FsError> {
         self.is_open()?;
-        if let Event::Intent(opened) = &event {
-            self.has_room(opened)?;
+        let text = serde_json::to_string(&event).map_err(std::io::Error::from);
+        if let (Event::Intent(opened), Ok(text)) = (&event, &text) {
+            self.has_room(opened, text.len() as u64)?;
         }
-        let written = self.write(&event);
+        let written = text.and_then(|text| self.write(&text));
         match written {
             Ok(place) => {
                 self.take(event, place);
@@ -208,9 +211,10 @@ impl Journal {
         }
     }
 
-    fn has_room(&self, opened: &Opened) -> Result<(), FsError> {
-        let bytes = serde_json::to_vec(&opened.steps).map_err(std::io::Error::from)?.len() as u64;
-        if bytes > STEPS_BYTES_MAX {
+    /// Of a record that is `bytes` long, only the steps count: most are short altogether.
+    fn has_room(&self, opened: &Opened, bytes: u64) -> Result<(), FsError> {
+        let steps = || serde_json::to_vec(&opened.steps).map_err(std::io::Error::from);
+        if bytes > STEPS_BYTES_MAX && steps()?.len() as u64 > STEPS_BYTES_MAX {
             return Err(FsError::LimitExceeded {
                 what: "what one change records",
                 max: STEPS_BYTES_MAX,
@@ -272,9 +276,8 @@ impl Journal {
         self.history.fold(event, mark);
     }
 
-    fn write(&mut self, event: &Event) -> std::io::Result<Place> {
-        let text = serde_json::to_string(event)?;
-        let chain = follow(self.chain, &text);
+    fn write(&mut self, text: &str) -> std::io::Result<Place> {
+        let chain = follow(self.chain, text);
         let line = format!("{{\"chain\":\"{chain}\",\"event\":{text}}}\n");
         if line.len() as u64 > LINE_BYTES_MAX {
             return Err(std::io::Error::other("a record is too long"));
@@ -284,7 +287,7 @@ impl Journal {
             self.file.sync_data()?;
         }
         let bytes = u32::try_from(line.len()).map_err(std::io::Error::other)?;
-        Ok(Place { chain, bytes, seal: seal(&text) })
+        Ok(Place { chain, bytes, seal: seal(text) })
     }
 
     /// Folds every whole, verified line.
@@ -349,7 +352,7 @@ fn seal(event: &str) -> [u8; 16] {
 }
 
 fn follow(chain: Digest, event: &str) -> Digest {
-    let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
+    let mut hasher = blake3::Hasher::new_from_context_key(&CONTEXT);
     hasher.update(chain.as_bytes());
     hasher.update(event.as_bytes());
     Digest::from_bytes(*hasher.finalize().as_bytes())
