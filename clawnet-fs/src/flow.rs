@@ -51,7 +51,11 @@ impl Node {
     pub(crate) fn tell(&self, caller: &Caller, path: &FsPath) -> Result<(), FsError> {
         let folders = self.folders();
         let place = folders.locate_for(caller.identity(), path)?;
-        let label = place.root.label();
+        self.tell_of(caller, place.root.label())
+    }
+
+    /// The same of a place that is known, and so its label.
+    pub(crate) fn tell_of(&self, caller: &Caller, label: &Arc<str>) -> Result<(), FsError> {
         let is_known = || self.labels_told(caller, |told| told.contains(label));
         if is_known() {
             return Ok(());
@@ -104,8 +108,9 @@ impl Node {
         let label =
             |path| folders.locate_change_for(identity, path).map(|place| place.root.label());
         for (nth, (step, carried)) in steps.iter().zip(carried).enumerate() {
-            label(&step.path)?;
-            let to = label(destination(steps, nth, step))?;
+            let here = label(&step.path)?;
+            let destination = destination(steps, nth, step);
+            let to = if *destination == step.path { here } else { label(destination)? };
             match carried {
                 Carried::Nothing => {}
                 Carried::OfTheRun => self.lets_write(change.caller, folders, to)?,
@@ -116,7 +121,7 @@ impl Node {
                 }
                 Carried::Kept(label) => folders.lets_flow(label, to)?,
                 Carried::Moved { from, home } => {
-                    let (from, to) = (label(from)?, label(&step.path)?);
+                    let (from, to) = (label(from)?, here);
                     if home.as_ref() != Some(to) {
                         folders.lets_flow(from, to)?;
                     }

@@ -1,5 +1,5 @@
 //! `fs.read`: the content of one file, or a range of it.
-use std::fs::File;
+use std::{fs::File, sync::Arc};
 
 use clawnet_core::{
     Action, Admission, Authorized, Caller, Demands, Denial, Digest, Effect, Endpoint, Fault,
@@ -167,9 +167,9 @@ impl Endpoint<Read> for Node {
 
     async fn perform(&self, task: Authorized<'_, Read>) -> Result<Portion, Fault> {
         let operation = task.operation();
-        let read = |_: &Folders, (file, size_bytes): &(File, u64)| {
-            self.tell(task.caller(), &operation.path)?;
-            portion(file, *size_bytes, operation)
+        let read = |_: &Folders, opened: &Opened| {
+            self.tell_of(task.caller(), &opened.label)?;
+            portion(&opened.file, opened.size_bytes, operation)
         };
         let portion = Held::act((self, &task, &operation.path), open, read)?;
         portion.digest.iter().for_each(|digest| task.attest(*digest));
@@ -177,8 +177,18 @@ impl Endpoint<Read> for Node {
     }
 }
 
-fn open(place: &Place<'_, '_>) -> Result<(File, u64), FsError> {
-    handle::sized_content(place.root.handle(), &place.relative())
+/// What is to be read, open.
+#[derive(Debug)]
+struct Opened {
+    file: File,
+    size_bytes: u64,
+    /// Of the folder it is in.
+    label: Arc<str>,
+}
+
+fn open(place: &Place<'_, '_>) -> Result<Opened, FsError> {
+    let (file, size_bytes) = handle::sized_content(place.root.handle(), &place.relative())?;
+    Ok(Opened { file, size_bytes, label: place.root.label().clone() })
 }
 
 /// What was asked for of a file that was `looked` bytes long when it was looked at. One that is no
