@@ -50,16 +50,12 @@ impl<'n> Plan<'n> {
         if self.steps.iter().any(|step| Some(&step.path) == parent.as_ref()) {
             return Ok(None);
         }
-        match &self.held {
-            Some((held, grip)) if *held == path => match Pin::again(&place, grip) {
-                Some(pin) => pin.image(),
-                None => {
-                    self.lost.set(true);
-                    Pin::of(&place)?.image()
-                }
-            },
-            _ => Pin::of(&place)?.image(),
+        let held = self.held.as_ref().filter(|(held, _)| *held == path);
+        let again = held.and_then(|(_, grip)| Pin::again(&place, grip));
+        if held.is_some() && again.is_none() {
+            self.lost.set(true);
         }
+        again.map_or_else(|| Pin::of(&place), Ok)?.image()
     }
 
     /// Makes a directory, unless it is there.
