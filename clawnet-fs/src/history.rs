@@ -86,6 +86,9 @@ impl History {
     fn limits(&self) -> Result<(), FsError> {
         let kind_bytes = self.kind.as_ref().map_or(0, String::len);
         within("the name of a kind", kind_bytes as u64, 64)?;
+        if self.limit == 0 {
+            return Err(FsError::InvalidRequest("a page has at least one change"));
+        }
         within("the length of a page", self.limit.into(), Self::LIMIT_MAX.into())
     }
 

@@ -86,7 +86,7 @@
 //! | `fs.search` | [`Search`] | list and read; the same for each file |
 //! | `fs.write`, `fs.append`, `fs.mkdir` | [`Write`], [`Append`], [`Mkdir`] | write, on each directory made too |
 //! | `fs.copy` | [`Copy`] | read here, write there; of a directory, on everything beneath |
-//! | `fs.move`, `fs.rename` | [`Move`], [`Rename`] | delete here, write there; the same |
+//! | `fs.move`, `fs.rename` | [`Move`], [`Rename`] | delete and read here, write there; the same |
 //! | `fs.delete` | [`Delete`] | delete; of a directory that holds something, on everything beneath |
 //! | `fs.history` | [`History`] | list; entries about anything else are absent |
 //! | `fs.undo`, `fs.redo` | [`Undo`], [`Redo`] | whatever the way back does, today |

@@ -157,6 +157,9 @@ impl List {
     fn limits(&self) -> Result<(), FsError> {
         within("the depth of a listing", self.max_depth.into(), Self::DEPTH_MAX.into())?;
         within("the length of a listing", self.max_entries.into(), Self::ENTRIES_MAX.into())?;
+        if self.max_entries == 0 {
+            return Err(FsError::InvalidRequest("a listing has at least one entry"));
+        }
         let named = |after: &After| self.sort == SortBy::Name && after.value != 0;
         if self.after.as_ref().is_some_and(named) {
             return Err(FsError::InvalidRequest("a listing by name goes on behind a name"));

@@ -74,10 +74,13 @@ impl Move {
     /// What a move touches: it takes from one end and puts to the other.
     pub(crate) fn both_ends(&self) -> Demands<'_> {
         let (from, to) = (self.path.resource(), self.destination.resource());
+        // Read, too: what comes to another place may be read there.
         let ends = if self.recursive {
-            Demands::tree(Action::Delete, from).and_tree(Action::Write, to)
+            Demands::tree(Action::Delete, from)
+                .and_tree(Action::Read, from)
+                .and_tree(Action::Write, to)
         } else {
-            Demands::one(Action::Delete, from).and(Action::Write, to)
+            Demands::one(Action::Delete, from).and(Action::Read, from).and(Action::Write, to)
         };
         self.create_dirs.iter().fold(ends, |all, path| all.and(Action::Write, path.resource()))
     }

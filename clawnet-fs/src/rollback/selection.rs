@@ -97,14 +97,14 @@ impl Selection {
             }
         }
         let chosen: Vec<Chosen> =
-            in_force.into_iter().filter_map(|(change, own)| choose(change, own, &odd)).collect();
+            in_force.into_iter().filter_map(|(change, own)| choose(change, &own, &odd)).collect();
         within("a rollback", chosen.len() as u64, Rollback::REVERSALS_MAX.into())?;
         Ok(chosen)
     }
 }
 
 /// Of a change, what is to be taken back.
-fn choose(change: Change, own: Vec<u64>, odd: &BTreeSet<u64>) -> Option<Chosen> {
+fn choose(change: Change, own: &[u64], odd: &BTreeSet<u64>) -> Option<Chosen> {
     let only: Vec<u64> = own.iter().copied().filter(|root| odd.contains(root)).collect();
     if only.is_empty() {
         return None;

@@ -140,3 +140,23 @@ fn what_a_person_saved_into_a_new_file_is_not_cleared_away_after_a_crash() {
     found.extend(world.work.read("g/a/file"));
     assert!(found.contains(&b"mine".to_vec()), "{recovered:?} {found:?}");
 }
+
+/// What may not be read was moved to where it may.
+#[test]
+fn what_may_not_be_read_is_not_moved_to_where_it_may() {
+    let world = World::new();
+    world.work.create_dir_all("secret/deep").unwrap();
+    world.work.write("secret/deep/x", "hidden").unwrap();
+    let region = |text: &str| Region::subtree(text).unwrap();
+    let grant = Grant::new()
+        .allow(ALL, region("fs:/work"))
+        .deny(Action::Read, region("fs:/work/secret/deep"));
+    let agent = super::seeing::granted(&world, grant);
+    let code = |shift: &Move| word(&block_on(agent.submit(world.mount(), shift)));
+    let file = Move::new(path("/work/secret/deep/x"), path("/work/x"));
+    assert_eq!(code(&file), "denied explicit_deny");
+    let tree = Move::new(path("/work/secret"), path("/work/other")).recursive();
+    assert_eq!(code(&tree), "denied explicit_deny");
+    let back = Rename::new(path("/work/secret/deep/x"), "y").unwrap();
+    assert_eq!(word(&block_on(agent.submit(world.mount(), &back))), "denied explicit_deny");
+}

@@ -141,11 +141,10 @@ fn save_with_the_number_of(dir: &Dir, ours: u64) -> bool {
     dir.write("saved", "second").unwrap();
     dir.rename("saved", dir, "file").unwrap();
     let names: Vec<String> = (0..100).map(|nth| format!("saved{nth}")).collect();
-    let made = names.iter().map(|name| {
+    let found = names.iter().find(|name| {
         dir.write(name, "newest").unwrap();
-        name
+        number(name) == ours
     });
-    let found = made.into_iter().find(|name| number(name) == ours);
     dir.rename(found.unwrap_or(&names[0]), dir, "file").unwrap();
     found.is_some()
 }

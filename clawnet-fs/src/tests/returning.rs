@@ -287,10 +287,10 @@ fn what_a_person_does_in_between_is_never_undone() {
                 mine = story.world.work.write(&at[1..], "mine").ok();
             }
             // What was there at a moment is no measure any more: only whether it is looked at.
-            let came = match command {
-                Command::Rollback { .. } => continue,
-                other => story.run(other),
-            };
+            if let Command::Rollback { .. } = command {
+                continue;
+            }
+            let came = story.run(command);
             mix.borrow_mut().count(came);
             story.passes();
         }

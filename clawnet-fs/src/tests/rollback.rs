@@ -93,7 +93,8 @@ fn a_rollback_is_rolled_back_by_the_next() {
 
 #[test]
 fn what_a_person_changed_since_stops_all_of_it() {
-    let edits: [(&str, fn(&World)); 5] = [
+    type Edit = (&'static str, fn(&World));
+    let edits: [Edit; 5] = [
         ("an overwritten file", |world| world.work.write("old", "mine").unwrap()),
         ("a file in a place that was emptied", |world| {
             world.submit(&Delete::new(path("/work/old"))).unwrap();

@@ -47,8 +47,11 @@ fn die_at(world: &World, nth: usize, before: impl Fn(&Dir) + Send + 'static) {
     });
 }
 
+/// What each path holds, and its mode.
+type Contents = BTreeMap<String, (Option<Vec<u8>>, u32)>;
+
 /// The tree before, and after.
-fn ends() -> [BTreeMap<String, (Option<Vec<u8>>, u32)>; 2] {
+fn ends() -> [Contents; 2] {
     let (world, operation) = prepared();
     let changed = contents(&world);
     world.submit(&operation).unwrap();

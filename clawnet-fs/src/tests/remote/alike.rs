@@ -1,4 +1,6 @@
 //! Every operation, there and here: what a node on another machine answers is what one here would.
+#![expect(clippy::drop_non_drop, reason = "what is told is compared where it is asked")]
+
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
