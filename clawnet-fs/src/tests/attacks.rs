@@ -154,9 +154,9 @@ fn what_may_not_be_read_is_not_moved_to_where_it_may() {
     let agent = super::seeing::granted(&world, grant);
     let code = |shift: &Move| word(&block_on(agent.submit(world.mount(), shift)));
     let file = Move::new(path("/work/secret/deep/x"), path("/work/x"));
-    assert_eq!(code(&file), "denied explicit_deny");
+    assert_eq!(code(&file), "denied forbidden");
     let tree = Move::new(path("/work/secret"), path("/work/other")).recursive();
-    assert_eq!(code(&tree), "denied explicit_deny");
+    assert_eq!(code(&tree), "denied forbidden");
     let back = Rename::new(path("/work/secret/deep/x"), "y").unwrap();
-    assert_eq!(word(&block_on(agent.submit(world.mount(), &back))), "denied explicit_deny");
+    assert_eq!(word(&block_on(agent.submit(world.mount(), &back))), "denied forbidden");
 }
