@@ -151,7 +151,7 @@ fn what_may_not_be_read_is_not_moved_to_where_it_may() {
     let grant = Grant::new()
         .allow(ALL, region("fs:/work"))
         .deny(Action::Read, region("fs:/work/secret/deep"));
-    let agent = super::seeing::granted(&world, grant);
+    let agent = seeing::granted(&world, grant);
     let code = |shift: &Move| word(&block_on(agent.submit(world.mount(), shift)));
     let file = Move::new(path("/work/secret/deep/x"), path("/work/x"));
     assert_eq!(code(&file), "denied forbidden");

@@ -30,6 +30,7 @@ async fn tell(home: &Path) -> Result<()> {
     config::init(home)?;
     let pins = serde_json::json!({ "pins": [{ "kernel": desk.key, "owner": desk.owner.id() }] });
     fs::write(home.join("edge.json"), pins.to_string())?;
+    let work = work.display().to_string();
     let folder = format!("name = \"/work\"\npath = {work:?}\nmode = \"read-write\"");
     let list = format!("format = 1\n[[folder]]\n{folder}\n[end]\n");
     fs::write(home.join(config::LIST_DIRECTORY).join(config::LIST), list)?;

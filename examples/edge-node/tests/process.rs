@@ -115,6 +115,7 @@ impl World {
     /// Writes the list as an editor does: the folder, and what is said of it besides.
     fn serve_to(&self, more: &str) {
         let path = self.home.path().join("work");
+        let path = path.display().to_string();
         let folder = format!("name = \"/work\"\npath = {path:?}\nmode = \"read-write\"\n{more}");
         let list = format!("format = 1\n[[folder]]\n{folder}\n[end]\n");
         fs::write(self.home.path().join("list/new"), list).unwrap();
