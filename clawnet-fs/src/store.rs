@@ -116,6 +116,9 @@ impl Store {
             let same = known.iter().find(|known| known.facts().is_same_object(root.facts()));
             let trades = same.map_or_else(|| self.trades_with(root.facts()), Root::trades);
             root.set_trades(trades);
+            // Opened now rather than by the first change: a node holds from its beginning what it will
+            // hold. A folder that may not be read says so when it is asked for something.
+            drop(root.directory());
         }
         Ok(folders)
     }
