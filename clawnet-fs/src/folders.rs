@@ -56,12 +56,6 @@ pub struct Keep {
 }
 
 impl Keep {
-    /// All of it, for ever.
-    #[must_use]
-    pub fn all() -> Self {
-        Self::default()
-    }
-
     /// At most so many bytes.
     #[must_use]
     pub fn bytes(self, bytes: u64) -> Self {

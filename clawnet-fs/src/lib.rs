@@ -85,7 +85,7 @@
 //! | `fs.list` | [`List`] | list; each entry is judged again, and absent if denied |
 //! | `fs.search` | [`Search`] | list and read; the same for each file |
 //! | `fs.write`, `fs.append`, `fs.mkdir` | [`Write`], [`Append`], [`Mkdir`] | write, on each directory made too |
-//! | `fs.copy` | [`Copy`] | read here, write there; of a directory, on everything beneath |
+//! | `fs.copy` | [`Copy`](struct@Copy) | read here, write there; of a directory, on everything beneath |
 //! | `fs.move`, `fs.rename` | [`Move`], [`Rename`] | delete and read here, write there; the same |
 //! | `fs.delete` | [`Delete`] | delete; of a directory that holds something, on everything beneath |
 //! | `fs.history` | [`History`] | list; entries about anything else are absent |

@@ -3,7 +3,7 @@ use clawnet_core::*;
 
 fn act_as(agent: &Agent, owner: OwnerId, identity: IdentityId) -> Caller {
     _ = (owner, identity);
-    *agent.caller()
+    agent.caller().clone()
 }
 
 fn main() {}

@@ -2,7 +2,7 @@
 use clawnet_fs::Node;
 
 fn take(node: &Node) {
-    let taken = &node.folders;
+    let taken = &node.watch;
     drop(taken);
 }
 
