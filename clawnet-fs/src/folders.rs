@@ -210,7 +210,7 @@ impl Folders {
             facts,
             label: name.into(),
             identities: None,
-            keep: Keep::all(),
+            keep: Keep::default(),
             stands_at: None,
             moved: AtomicBool::new(false),
             trades: Err("the node is not open"),

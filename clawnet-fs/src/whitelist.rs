@@ -306,7 +306,7 @@ impl Reading<'_> {
             ModeText::ReadOnly => Access::ReadOnly,
             ModeText::ReadWrite => Access::ReadWrite,
         };
-        let mut keep = Keep::all();
+        let mut keep = Keep::default();
         (keep.bytes, keep.days) = (text.keep.bytes, days.map(|days| *days.get_ref()));
         Ok(Declared {
             line: self.line(folder.span().start),

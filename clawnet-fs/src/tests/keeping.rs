@@ -28,7 +28,7 @@ fn keeping(keep: Keep) -> World {
 
 #[test]
 fn the_quota_is_exact_to_the_byte() {
-    let mut world = keeping(Keep::all().bytes(100));
+    let mut world = keeping(Keep::default().bytes(100));
     world.work.write("file", "x".repeat(60)).unwrap();
     world.work.write("more", "x".repeat(41)).unwrap();
     let before = world.tree();
@@ -39,7 +39,7 @@ fn the_quota_is_exact_to_the_byte() {
     {
         assert_eq!(refused, "failed quota_exceeded");
     }
-    world.open_keeping(Keep::all().bytes(100));
+    world.open_keeping(Keep::default().bytes(100));
     assert_eq!(world.code(&Delete::new(path("/work/more"))), "failed quota_exceeded", "reopened");
     assert_eq!(world.work.read("more").unwrap().len(), 41);
     world.work.write("more", "x".repeat(40)).unwrap();
@@ -50,13 +50,13 @@ fn the_quota_is_exact_to_the_byte() {
     assert_eq!(word(&world.undo(over)), "ok", "what frees more than it takes fits");
     assert_eq!(world.kept_bytes(), 45);
     assert_eq!(world.tree()["/file"], before["/file"]);
-    world.open_keeping(Keep::all().bytes(100));
+    world.open_keeping(Keep::default().bytes(100));
     assert_eq!(world.kept_bytes(), 45);
 }
 
 #[test]
 fn a_refused_change_leaves_no_trace() {
-    let world = keeping(Keep::all().bytes(0));
+    let world = keeping(Keep::default().bytes(0));
     world.work.write("file", "x").unwrap();
     let before = world.tree();
     let journal = world.folder("state").read("journal").unwrap();
@@ -68,7 +68,7 @@ fn a_refused_change_leaves_no_trace() {
 
 #[test]
 fn what_is_older_than_its_days_expires() {
-    let world = keeping(Keep::all().days(30));
+    let world = keeping(Keep::default().days(30));
     world.work.write("file", "one").unwrap();
     let old = world.write("/work/file", "two").unwrap().intent;
     world.clock.advance(29 * DAY);
@@ -87,7 +87,7 @@ fn what_is_older_than_its_days_expires() {
 
 #[test]
 fn what_expires_makes_room() {
-    let world = keeping(Keep::all().bytes(3).days(1));
+    let world = keeping(Keep::default().bytes(3).days(1));
     world.work.write("file", "one").unwrap();
     world.write("/work/file", "two").unwrap();
     assert_eq!(word(&world.write("/work/file", "six")), "failed quota_exceeded");
@@ -98,7 +98,7 @@ fn what_expires_makes_room() {
 
 #[test]
 fn the_owner_sees_gets_and_prunes_what_is_kept() {
-    let world = keeping(Keep::all());
+    let world = keeping(Keep::default());
     world.work.write("file", "one").unwrap();
     world.work.create_dir("dir").unwrap();
     let first = world.write("/work/file", "two").unwrap().intent;
@@ -129,13 +129,13 @@ fn the_owner_sees_gets_and_prunes_what_is_kept() {
 
 #[test]
 fn a_crash_between_the_record_and_the_removal_removes_later() {
-    let mut world = keeping(Keep::all());
+    let mut world = keeping(Keep::default());
     world.work.write("file", "one").unwrap();
     world.work.write("other", "mine").unwrap();
     let written = world.write("/work/file", "two").unwrap().intent;
     world.clock.advance(DAY);
     let young = world.submit(&Delete::new(path("/work/other"))).unwrap().intent;
-    world.open_keeping(Keep::all().days(1));
+    world.open_keeping(Keep::default().days(1));
     world.node().hook().set(|point| {
         if point == Point::Pruned {
             std::panic::resume_unwind(Box::new("crash"));
@@ -143,7 +143,7 @@ fn a_crash_between_the_record_and_the_removal_removes_later() {
     });
     assert_eq!(word(&world.write("/work/new", "x")), "failed panicked");
     assert_eq!(world.slots().len(), 2, "it is recorded, and still there");
-    world.open_keeping(Keep::all().days(1));
+    world.open_keeping(Keep::default().days(1));
     assert_eq!(world.slots(), [b"mine"]);
     assert_eq!(word(&world.undo(written)), "failed expired");
     assert_eq!(world.work.read("file").unwrap(), b"two");
@@ -153,7 +153,7 @@ fn a_crash_between_the_record_and_the_removal_removes_later() {
 
 #[test]
 fn nothing_is_removed_that_no_record_gave_up() {
-    let mut world = keeping(Keep::all());
+    let mut world = keeping(Keep::default());
     world.work.write("file", "one").unwrap();
     world.write("/work/file", "two").unwrap();
     let slots = world.folder("state").open_dir("slots").unwrap();
@@ -161,7 +161,7 @@ fn nothing_is_removed_that_no_record_gave_up() {
     slots.write("notes.txt", "the owner's own").unwrap();
     slots.create_dir("dir").unwrap();
     world.clock.advance(400 * DAY);
-    world.open_keeping(Keep::all().days(1));
+    world.open_keeping(Keep::default().days(1));
     world.node().prune(Timestamp::from_millis(u64::MAX)).unwrap();
     assert_eq!(word(&world.write("/work/new", "x")), "ok");
     let left: Vec<_> = slots.entries().unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -170,7 +170,7 @@ fn nothing_is_removed_that_no_record_gave_up() {
 
 #[test]
 fn what_is_in_conflict_stays() {
-    let mut world = keeping(Keep::all());
+    let mut world = keeping(Keep::default());
     world.work.write("file", "one").unwrap();
     let over = world.write("/work/file", "two").unwrap().intent;
     let work = world.folder("work");
@@ -184,7 +184,7 @@ fn what_is_in_conflict_stays() {
     let slots = world.folder("state").open_dir("slots").unwrap();
     let name = slots.entries().unwrap().next().unwrap().unwrap().file_name();
     slots.write(name, "changed").unwrap();
-    world.open_keeping(Keep::all().days(1));
+    world.open_keeping(Keep::default().days(1));
     assert_eq!(world.node().recovered().conflicts.len(), 1, "{:?}", world.node().recovered());
     world.clock.advance(99 * DAY);
     assert_eq!(word(&world.write("/work/new", "x")), "ok");
@@ -194,7 +194,7 @@ fn what_is_in_conflict_stays() {
 
 #[test]
 fn pruning_on_the_way_of_a_change_is_bounded() {
-    let world = keeping(Keep::all().days(1));
+    let world = keeping(Keep::default().days(1));
     for nth in 0..40 {
         world.work.write(format!("f{nth}"), "x").unwrap();
         assert_eq!(world.code(&Delete::new(path(&format!("/work/f{nth}")))), "ok");

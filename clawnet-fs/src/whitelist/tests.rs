@@ -13,10 +13,10 @@ fn the_example_is_a_list() {
     assert_eq!(names, ["/work", "/clients/northwind"]);
     let [work, northwind] = &list.folders[..] else { panic!() };
     assert_eq!((work.access, work.label.as_str()), (Access::ReadWrite, "/work"));
-    assert_eq!((work.identities.as_ref(), work.keep), (None, Keep::all()));
+    assert_eq!((work.identities.as_ref(), work.keep), (None, Keep::default()));
     assert_eq!((northwind.access, northwind.label.as_str()), (Access::ReadOnly, "northwind"));
     assert_eq!(northwind.identities.as_ref().unwrap().len(), 1);
-    assert_eq!(northwind.keep, Keep::all().bytes(2_000_000_000).days(90));
+    assert_eq!(northwind.keep, Keep::default().bytes(2_000_000_000).days(90));
     assert_eq!(list.flows, [("/work".to_owned(), "northwind".to_owned())]);
     assert_eq!(list.protect.len(), 3);
 }
