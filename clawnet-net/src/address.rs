@@ -1,7 +1,8 @@
 //! Where a message can go: to one identity of one owner.
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use clawnet_core::{IdentityId, OwnerId};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// One identity of one owner. Written `idn_…@own_…`.
 ///
@@ -50,16 +51,21 @@ impl FromStr for Address {
 }
 
 /// A text names no identity of an owner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an address of the form `idn_…@own_…`")]
 pub struct NotAnAddress;
 
-impl fmt::Display for NotAnAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not an address of the form `idn_…@own_…`")
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
-impl std::error::Error for NotAnAddress {}
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
 
 #[cfg(test)]
 mod tests {

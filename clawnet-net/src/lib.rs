@@ -22,5 +22,21 @@
 //! ```
 
 mod address;
+mod id;
+mod reason;
+mod terms;
+mod entry;
+mod said;
+mod wire;
+mod contact;
+mod dialogue;
 
 pub use address::{Address, NotAnAddress};
+pub use contact::{Bond, Contact, Keys, Presenting};
+pub use dialogue::{Dialogue, Ended, Pauses, Side, Standing, Wording};
+pub use entry::{End, Ending, Entry, LedgerHead, Mark, SignedEnd, SignedEntry, Turn, What};
+pub use id::{NotASession, SessionId};
+pub use reason::Reason;
+pub use said::{Came, Decision, Evidence, Refused, Review, Said, Shown};
+pub use terms::{DEPTH_MAX, Level, Proposal, Terms, TermsError};
+pub use wire::{Envelope, Letter, To};

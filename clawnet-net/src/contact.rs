@@ -1,0 +1,213 @@
+//! What one kernel knows of one counterpart: who they are, how each appears to the other, and what
+//! both have agreed to be.
+use std::collections::VecDeque;
+
+use clawnet_core::{Act, Credential, Digest, IdentityId, OwnerId, PublicKey, SignedAct, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{reason::Reason, said::Review, terms::Terms};
+
+/// A counterpart, as the fold of everything both owners decided about each other.
+///
+/// **Promises** that [`Bond::Mutual`] rests on one owner's ask and the other's confirmation of just
+/// that ask, both signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Contact {
+    /// What they are to each other.
+    pub bond: Bond,
+    /// Whether this owner wants to hear nothing of them.
+    pub blocked: bool,
+    /// Whether their ledger was found not to be kept as ledgers are.
+    pub distrusted: bool,
+    /// Their keys, once they have shown them.
+    pub keys: Option<Keys>,
+    /// How this owner appears to them.
+    pub ours: Option<Presenting>,
+    /// Which turns to them the owner reads before they leave.
+    pub review: Review,
+    /// Since when the bond is what it is.
+    pub since: Timestamp,
+    /// How they appear to this owner.
+    pub theirs: Option<Presenting>,
+    /// The number of the act this owner asked with, while it stands.
+    pub(crate) asked: Option<u64>,
+    /// The number of the act they asked with, while it stands.
+    pub(crate) asking: Option<u64>,
+    /// What they wrote when they asked.
+    pub(crate) note: String,
+    /// The number of their last act that counted.
+    pub(crate) acts: u64,
+    /// Decisions they have not been shown for certain, the oldest first.
+    pub(crate) pending: VecDeque<Pending>,
+    /// Whether this owner's keys changed since they were shown.
+    pub(crate) rekeyed: bool,
+}
+
+/// What two owners are to each other, at one kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "only one of them lets anybody speak")]
+pub enum Bond {
+    /// This owner asked.
+    Asked,
+    /// They asked, and this owner has not answered.
+    Asking,
+    /// Not any more, or not after all.
+    Ended,
+    /// Both said yes.
+    Mutual,
+}
+
+/// How an owner appears to a contact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::exhaustive_structs, reason = "an identity and what it is called")]
+pub struct Presenting {
+    /// Which identity they meet.
+    pub identity: IdentityId,
+    /// What it is called.
+    pub name: String,
+}
+
+impl Presenting {
+    /// `identity`, called `name`.
+    #[must_use]
+    pub fn new(identity: IdentityId, name: impl Into<String>) -> Self {
+        Self { identity, name: name.into() }
+    }
+}
+
+/// The keys of a counterpart, pinned when first shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Keys {
+    /// The owner's key that this owner accepted.
+    pub accepted: PublicKey,
+    /// Their kernel's key, which signs what they say.
+    pub kernel: PublicKey,
+    /// The owner's key now. Another than the accepted one waits to be looked at.
+    pub owner: PublicKey,
+    /// The number of the act that certified the kernel's key.
+    certified: u64,
+    /// How often the owner's key had changed.
+    rekeys: u32,
+}
+
+/// A decision that the counterpart is to be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pending {
+    pub(crate) act: SignedAct,
+    /// The text that goes with it, kept beside the ledger.
+    pub(crate) text: Option<Digest>,
+    pub(crate) terms: Option<Box<Terms>>,
+}
+
+impl Contact {
+    pub(crate) fn new(bond: Bond, since: Timestamp) -> Self {
+        Self {
+            bond,
+            blocked: false,
+            distrusted: false,
+            keys: None,
+            ours: None,
+            review: Review::default(),
+            since,
+            theirs: None,
+            asked: None,
+            asking: None,
+            note: String::new(),
+            acts: 0,
+            pending: VecDeque::new(),
+            rekeyed: false,
+        }
+    }
+
+    /// What they wrote when they asked.
+    #[must_use]
+    pub fn note(&self) -> &str {
+        &self.note
+    }
+
+    /// The number of the act they asked with, for the one who confirms it.
+    #[must_use]
+    pub fn asking(&self) -> Option<u64> {
+        self.asking
+    }
+
+    /// The owner's key they have taken and this owner has not looked at.
+    #[must_use]
+    pub fn changed_key(&self) -> Option<PublicKey> {
+        self.keys.as_ref().filter(|keys| keys.owner != keys.accepted).map(|keys| keys.owner)
+    }
+
+    /// Whether anything may be said to them, or heard of them in a session.
+    pub(crate) fn check_open(&self) -> Result<&Keys, Reason> {
+        let keys = self.keys.as_ref().filter(|_| self.bond == Bond::Mutual && !self.blocked);
+        let keys = keys.ok_or(Reason::Unknown)?;
+        if keys.owner != keys.accepted {
+            return Err(Reason::KeyChanged);
+        }
+        if self.distrusted { Err(Reason::Contradiction) } else { Ok(keys) }
+    }
+}
+
+impl Keys {
+    /// What `credential` says of `peer`, every signature in it verified, unless it is what is pinned.
+    ///
+    /// # Errors
+    /// `forged` where it does not lead from the pinned keys on, `stale` where it leads there.
+    pub(crate) fn shown(
+        peer: OwnerId,
+        credential: &Credential,
+        pinned: Option<&Self>,
+    ) -> Result<Self, Reason> {
+        let told = Self::read(credential).filter(|_| credential.owner() == peer);
+        let told = told.ok_or(Reason::Forged)?;
+        if let Some(pinned) = pinned {
+            if told.same(pinned) {
+                return Ok(pinned.clone());
+            }
+            let before =
+                owner_keys(credential).nth(usize::try_from(pinned.rekeys).unwrap_or(usize::MAX));
+            match before {
+                None => return Err(Reason::Stale),
+                Some(key) if key != pinned.owner => return Err(Reason::Forged),
+                Some(_) if told.certified < pinned.certified => return Err(Reason::Stale),
+                Some(_) => {}
+            }
+        }
+        credential.verify().map_err(|_| Reason::Forged)?;
+        let accepted = pinned.map_or(told.owner, |pinned| pinned.accepted);
+        Ok(Self { accepted, ..told })
+    }
+
+    /// Reads it, and believes it. One that nobody was shown before has no accepted key but its own.
+    fn read(credential: &Credential) -> Option<Self> {
+        let certificate = credential.acts.iter().rev().find_map(|signed| match &signed.act {
+            Act::Certify { key } => Some((*key, signed.number)),
+            _ => None,
+        });
+        let (kernel, certified) = certificate?;
+        let owner = owner_keys(credential).last()?;
+        let rekeys = u32::try_from(owner_keys(credential).count().saturating_sub(1)).ok()?;
+        Some(Self { accepted: owner, kernel, owner, certified, rekeys })
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        (self.kernel, self.owner, self.certified, self.rekeys)
+            == (other.kernel, other.owner, other.certified, other.rekeys)
+    }
+}
+
+/// The owner's keys, the first one first.
+fn owner_keys(credential: &Credential) -> impl Iterator<Item = PublicKey> + '_ {
+    let later = credential.acts.iter().filter_map(|signed| match &signed.act {
+        Act::Rekey { key, .. } => Some(*key),
+        _ => None,
+    });
+    std::iter::once(credential.founder).chain(later)
+}
