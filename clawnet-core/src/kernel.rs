@@ -16,6 +16,7 @@ use crate::{
     },
     note::{Checkpoint, SignedCheckpoint},
     owner::{Owner, OwnerError},
+    projection::{Projection, Registered},
     record::{Event, Presented, Recalled},
     store::{Head, Store, StoreError},
     time::Clock,
@@ -32,6 +33,7 @@ pub struct Governing {
     whole: bool,
     known: Option<Head>,
     signed: Option<Checkpoint>,
+    projections: Vec<Registered>,
 }
 
 impl Governing {
@@ -44,6 +46,16 @@ impl Governing {
     /// With a policy of the application's own, which can only lower a verdict.
     pub fn house(mut self, policy: impl HousePolicy) -> Self {
         self.house.push(Box::new(policy));
+        self
+    }
+
+    /// With a projection: facts of its name can be declared, and are folded into its state. Of two
+    /// with one name the first counts. A ledger that holds facts opens only with the projections
+    /// that fold them.
+    pub fn project<P: Projection>(mut self) -> Self {
+        if self.projections.iter().all(|known| known.name != P::NAME) {
+            self.projections.push(Registered::new::<P>());
+        }
         self
     }
 
@@ -83,9 +95,10 @@ impl Governing {
         store: Arc<dyn Store>,
         clock: impl Clock,
     ) -> Result<Kernel, StoreError> {
-        let Self { key, limits, house, whole, known, signed } = self;
+        let Self { key, limits, house, whole, known, signed, projections } = self;
         let clock = Box::new(clock);
-        let opening = LedgerOpening { key, limits, house, clock, whole, known, signed };
+        let opening =
+            LedgerOpening { key, limits, house, clock, whole, known, signed, projections };
         let (ledger, recovery) = Ledger::open(store, opening).await?;
         Ok(Kernel { ledger: Arc::new(ledger), recovery })
     }
@@ -109,7 +122,15 @@ impl Kernel {
     /// even after the owner has taken another.
     pub fn governing(owner: PublicKey) -> Governing {
         let (limits, house) = (Limits::default(), Vec::new());
-        Governing { key: owner, limits, house, whole: false, known: None, signed: None }
+        Governing {
+            key: owner,
+            limits,
+            house,
+            whole: false,
+            known: None,
+            signed: None,
+            projections: Vec::new(),
+        }
     }
 
     /// Whose kernel this is.
@@ -274,6 +295,10 @@ impl Kernel {
         self.ledger.snapshot().await
     }
 }
+
+mod facts;
+
+pub use facts::DeclareError;
 
 #[cfg(test)]
 mod tests {

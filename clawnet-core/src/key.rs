@@ -46,6 +46,32 @@ impl PublicKey {
     }
 }
 
+/// What a kernel's key signs for another crate: a line that says so, a line that says what it is
+/// about, and the statement. Who checks such a signature makes the same of what it was shown, with
+/// the key of a verified [`Credential`](crate::Credential).
+///
+/// **Promises** that nothing else a key of ours signs is one of these, nor is one topic's
+/// statement another's. **Refuses** a topic that is no such word as `net.turn`: what comes of it
+/// is empty, and nothing signs that.
+#[must_use]
+pub fn vouched(topic: &str, statement: &[u8]) -> Vec<u8> {
+    if !is_topic(topic) {
+        return Vec::new();
+    }
+    [VOUCHED, topic.as_bytes(), b"\n", statement].concat()
+}
+
+/// What begins everything a kernel vouches for.
+const VOUCHED: &[u8] = b"clawnet vouched v1\n";
+/// How many bytes a topic may have.
+const TOPIC_BYTES_MAX: usize = 64;
+
+/// Whether a topic is one line, and a word.
+pub(crate) fn is_topic(topic: &str) -> bool {
+    let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
+    (1..=TOPIC_BYTES_MAX).contains(&topic.len()) && topic.bytes().all(plain)
+}
+
 /// An Ed25519 signature. Written as 128 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Signature([u8; 64]);

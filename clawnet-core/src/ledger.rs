@@ -9,7 +9,7 @@ use std::{
     fmt,
     future::Future,
     ops::{Deref, DerefMut},
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -21,11 +21,13 @@ use std::{
 
 use crate::{
     denial::DenyCode,
+    fact::NotProjected,
     house::HousePolicy,
     id::{IdentityId, OwnerId},
     key::SoftwareKey,
     policy::{ActError, State},
-    record::{Actor, Event, Outcome, OutcomeKind, chain, encode},
+    projection::{About, Panicked, Projection, Projections, Registered, Told},
+    record::{Act, Actor, Event, Outcome, OutcomeKind, SignedAct, chain, encode},
     scope::{Mandate, Scope},
     store::{Batch, Commit, Durability, Frame, Head, Store, StoreError},
     time::{HighWater, Timestamp},
@@ -37,6 +39,7 @@ mod proof;
 mod baton;
 mod cursor;
 mod entry;
+mod facts;
 mod follow;
 mod look;
 mod postings;
@@ -56,7 +59,7 @@ pub(crate) use cursor::Cursor;
 pub(crate) use entry::{Content, Draft, Entry, Opening};
 pub use follow::Follow;
 pub(crate) use look::{Look, LookError};
-pub use proof::ProofError;
+pub use proof::{Growth, ProofError};
 pub(crate) use reading::{Reading, Unread};
 pub(crate) use recovery::Opening as LedgerOpening;
 pub use recovery::{Progress, Recovery};
@@ -104,6 +107,7 @@ pub(crate) struct Ledger {
     pub(crate) clock: HighWater,
     pub(crate) limits: Limits,
     pub(crate) house: Vec<Box<dyn HousePolicy>>,
+    registered: Box<[Registered]>,
     inner: Mutex<Inner>,
     /// Grows with everything that may change a decision: what holds an older scope looks again.
     version: AtomicU64,
@@ -164,6 +168,7 @@ impl Drop for WakeFollowers<'_> {
 /// What the lock guards.
 pub(crate) struct Inner {
     pub(crate) state: State,
+    pub(crate) projections: Projections,
     head: Head,
     /// The record the state was last kept at.
     snapshot: u64,
@@ -178,6 +183,15 @@ pub(crate) struct Inner {
 pub(crate) struct Appended {
     pub(crate) sequence: u64,
     pub(crate) commit: Commit,
+}
+
+/// What is to be the next record.
+struct Entering<'e> {
+    now: Timestamp,
+    actor: Actor,
+    event: &'e Event,
+    /// What it tells a projection, if it is a fact.
+    told: Option<&'e Told>,
 }
 
 /// Why an event was not appended.
@@ -212,6 +226,20 @@ impl Ledger {
     /// The ledger's inside, to read from even when it can no longer be written.
     pub(crate) fn peek(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A look at the state of a projection. What panics there changed nothing, and stays the
+    /// caller's.
+    pub(crate) fn look_at_state<P: Projection, T>(
+        &self,
+        look: impl FnOnce(&P) -> T,
+    ) -> Result<T, NotProjected> {
+        let looked = {
+            let inner = self.peek();
+            let state = inner.projections.of::<P>()?;
+            catch_unwind(AssertUnwindSafe(|| look(state)))
+        };
+        looked.map_or_else(|panicked| resume_unwind(panicked), Ok)
     }
 
     /// The present, as the next record would tell it.
@@ -251,10 +279,14 @@ impl Ledger {
         (actor, event): (Actor, &Event),
         class: Durability,
     ) -> Result<Appended, AppendError> {
+        if event.fact().is_some() {
+            // Facts are vetted first.
+            return Err(ActError::OutOfPlace.into());
+        }
         let now = self.tick(inner);
         inner.state.check((now, actor), event)?;
         self.close_abandoned(inner, now)?;
-        self.write(inner, (now, actor, event), class)
+        self.write(inner, &Entering { now, actor, event, told: None }, class)
     }
 
     /// The time of the next record: that of taking the lock, and never less than the last one's.
@@ -268,9 +300,10 @@ impl Ledger {
         for intent in abandoned {
             let outcome = Outcome { evidence: None, intent, result: OutcomeKind::Interrupted };
             if inner.state.intents.contains_key(&intent) {
-                let closing = (now, Actor::Kernel, &Event::Outcome(outcome));
+                let event = &Event::Outcome(outcome);
+                let closing = Entering { now, actor: Actor::Kernel, event, told: None };
                 // The append that follows waits for this one too.
-                drop(self.write(inner, closing, Durability::Buffered)?);
+                drop(self.write(inner, &closing, Durability::Buffered)?);
             }
         }
         Ok(())
@@ -279,9 +312,10 @@ impl Ledger {
     fn write(
         &self,
         inner: &mut Inner,
-        (now, actor, event): (Timestamp, Actor, &Event),
+        entering: &Entering<'_>,
         class: Durability,
     ) -> Result<Appended, AppendError> {
+        let Entering { now, actor, event, .. } = *entering;
         inner.payload.clear();
         if let Err(error) = encode(&mut inner.payload, now, actor, event) {
             let what = error.to_string();
@@ -302,7 +336,7 @@ impl Ledger {
         let commit = self.store.append(self.owner, expected, batch, class);
         let commit = self.look_at(commit)?;
         inner.head = head;
-        inner.state.fold(sequence, (now, actor), event);
+        inner.fold(sequence, entering).map_err(|_| self.fail(StoreError::Poisoned))?;
         if changes_policy(event) {
             self.version.fetch_add(1, Ordering::AcqRel);
         }
@@ -348,6 +382,14 @@ impl fmt::Debug for Ledger {
 }
 
 impl Inner {
+    /// Takes a record in: core's state first, then what others make of it.
+    fn fold(&mut self, sequence: u64, entering: &Entering<'_>) -> Result<(), Panicked> {
+        let Entering { now: at, actor, event, told } = *entering;
+        let Self { state, projections, .. } = self;
+        state.fold(sequence, (at, actor), event);
+        projections.take_in(told, event, &About { sequence, at, actor, act: event.act(), state })
+    }
+
     /// The scope `identity` acts under now, compiled if it changed.
     pub(crate) fn scope(&mut self, identity: IdentityId) -> Arc<Scope> {
         let epoch = self.state.epoch(identity);
@@ -391,9 +433,11 @@ impl Inner {
 /// Whether decisions made before `event` may be wrong after it.
 fn changes_policy(event: &Event) -> bool {
     match event {
+        Event::Act(SignedAct { act: Act::Declare { .. }, .. }) => false,
         Event::Act(_) | Event::Delegated { .. } => true,
         Event::Asked(_)
         | Event::Checkpoint(_)
+        | Event::Declared { .. }
         | Event::Denied(_)
         | Event::Erased { .. }
         | Event::Intent(_)

@@ -193,12 +193,14 @@ mod denial;
 mod scope;
 mod approval;
 mod key;
+mod fact;
 mod tree;
 mod note;
 mod store;
 mod record;
 mod verify;
 mod policy;
+mod projection;
 mod house;
 mod directive;
 mod ledger;
@@ -225,12 +227,14 @@ pub use directive::{
     SignedReceipt, VerifiedDirective,
 };
 pub use endpoint::{Admission, Authorized, Endpoint, Fault, Mount, Recall};
+pub use fact::{Claim, Fact, FactError, Misfit, NotProjected};
 pub use house::{HouseFault, HousePolicy, HouseQuestion, Restriction};
 pub use id::{AgentId, GrantId, IdentityId, NotAnId, OwnerId, TicketId};
-pub use kernel::{Governing, Kernel};
-pub use key::{BadSignature, PublicKey, Signature, Signer, SignerError, SoftwareKey};
+pub use kernel::{DeclareError, Governing, Kernel};
+pub use key::{BadSignature, PublicKey, Signature, Signer, SignerError, SoftwareKey, vouched};
 pub use ledger::{
-    CheckpointError, Follow, Limits, Progress, ProofError, Recovery, Seen, WitnessError, Witnessed,
+    CheckpointError, Follow, Growth, Limits, Progress, ProofError, Recovery, Seen, WitnessError,
+    Witnessed,
 };
 pub use note::{Checkpoint, NoteError, SignedCheckpoint, VerifierKey};
 pub use operation::{
@@ -242,6 +246,7 @@ pub use owner::{
 };
 pub use permit::NotExtended;
 pub use policy::{ActError, Standing};
+pub use projection::{About, Projection};
 pub use record::{
     Act, Actor, AuditRecord, Credential, Event, HeadError, Intent, Misbehaviour, Offence, Outcome,
     OutcomeKind, Presented, Recalled, Refused, SignedAct, UnreadableRecord,

@@ -303,6 +303,18 @@ impl<'de> Deserialize<'de> for Read {
 
 const SUBTREE: &str = "subtree";
 
+/// Whether `text` can stand in ledgers for ever: lower case, digits, dots, `_` and `-`.
+pub(crate) const fn is_kind(text: &str) -> bool {
+    let mut rest = text.as_bytes();
+    while let [first, others @ ..] = rest {
+        if !matches!(first, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-') {
+            return false;
+        }
+        rest = others;
+    }
+    !text.is_empty() && text.len() <= 64
+}
+
 /// A short stable word for what went wrong, such as `not_found`: for programs, and in ledgers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -7,10 +7,12 @@ use crate::{
     agent::Agent,
     bound::Seat,
     digest::Digest,
+    fact::Fact,
     id::{AgentId, GrantId, IdentityId, OwnerId, TicketId},
     key::{Signer, SignerError},
     ledger::{AppendError, Ledger},
     policy::{ActError, Standing, State},
+    projection::Projection,
     record::{Act, Actor, Event, SignedAct},
     rule::Grant,
     store::{Durability, StoreError},
@@ -119,6 +121,13 @@ impl Owner {
         };
         let number = self.act(make).await?;
         Ok(GrantId::made_at(self.id(), number, 0))
+    }
+
+    /// Puts a fact in the ledger that the owner stands for, with one signature, and tells `P` of
+    /// it. Returns the act: evidence to others, who check it with [`SignedAct::verify`].
+    pub async fn declare<P: Projection>(&self, fact: P::Fact) -> Result<SignedAct, OwnerError> {
+        let fact = Fact::of::<P>(&fact).map_err(ActError::from)?;
+        self.act_on(|_, _| Ok(Act::Declare { fact: fact.clone() })).await
     }
 
     /// Takes a grant back. When this returns no intent that uses it can follow.
@@ -246,14 +255,14 @@ impl Owner {
     /// Signs and records one act. Another act that came in between makes it sign again: numbers
     /// are consecutive, and what was signed is what is recorded.
     async fn act(&self, make: impl Fn(OwnerId, u64) -> Act) -> Result<u64, OwnerError> {
-        self.act_on(|_, number| Ok(make(self.id(), number))).await
+        self.act_on(|_, number| Ok(make(self.id(), number))).await.map(|signed| signed.number)
     }
 
     /// The same, for acts made of what is so: the act has to be the same when it is recorded.
     async fn act_on(
         &self,
         make: impl Fn(&State, u64) -> Result<Act, ActError>,
-    ) -> Result<u64, OwnerError> {
+    ) -> Result<SignedAct, OwnerError> {
         loop {
             let (number, act) = {
                 let inner = self.ledger.lock()?;
@@ -265,9 +274,14 @@ impl Owner {
                 inner.state.check_act(&act, self.ledger.tick(&inner))?;
                 (number, act)
             };
+            // What cannot follow is not signed.
+            let vetted = match act.fact() {
+                Some(fact) => Some(self.ledger.vet(fact, Actor::Owner)?),
+                None => None,
+            };
             let statement = SignedAct::statement(self.id(), number, &act);
             let signature = self.signer.sign(&statement).await?;
-            let commit = {
+            let (event, commit) = {
                 let mut inner = self.ledger.lock()?;
                 if inner.state.acts + 1 != number {
                     continue;
@@ -276,11 +290,18 @@ impl Owner {
                     return Err(ActError::OutOfPlace.into());
                 }
                 let event = Event::Act(SignedAct::new(act, number, signature));
-                let event = (Actor::Owner, &event);
-                self.ledger.append(&mut inner, event, Durability::Durable)?.commit
+                let (about, class) = ((Actor::Owner, &event), Durability::Durable);
+                let appended = match &vetted {
+                    None => Some(self.ledger.append(&mut inner, about, class)?),
+                    Some(vetted) => self.ledger.append_vetted(&mut inner, about, vetted, class)?,
+                };
+                // What the fact rests on is not what it was: it is vetted and signed again.
+                let Some(appended) = appended else { continue };
+                (event, appended.commit)
             };
             self.ledger.settle(commit).await?;
-            return Ok(number);
+            let Event::Act(signed) = event else { return Err(ActError::OutOfPlace.into()) };
+            return Ok(signed);
         }
     }
 }

@@ -11,8 +11,9 @@ use crate::{
     approval::Question,
     denial::DenyCode,
     digest::Digest,
+    fact::{FactError, Misfit, NotProjected},
     id::{AgentId, GrantId, IdentityId, OwnerId, TicketId},
-    key::PublicKey,
+    key::{BadSignature, PublicKey},
     record::{Act, Actor, Event, HeadError, Intent, Outcome, OutcomeKind, REKEYS_MAX, SignedAct},
     rule::{Grant, GrantError, Rule, RuleId},
     scope::{Held, Meter},
@@ -178,7 +179,10 @@ impl State {
             Event::Witnessed { checkpoint, credential } => {
                 self.witness(sequence, checkpoint, credential.as_ref());
             }
-            Event::Checkpoint(_) | Event::Opened { .. } | Event::Snapshot { .. } => {}
+            Event::Checkpoint(_)
+            | Event::Declared { .. }
+            | Event::Opened { .. }
+            | Event::Snapshot { .. } => {}
         }
     }
 
@@ -286,6 +290,7 @@ impl State {
                 self.credential.retain(|signed| matches!(signed.act, Act::Rekey { .. }));
                 self.credential.push(signed.clone());
             }
+            Act::Declare { .. } => {}
             Act::Dismiss { agent } => {
                 if let Some(AgentState { identity, .. }) = self.agents.remove(agent) {
                     self.changed(identity);
@@ -512,6 +517,18 @@ pub enum ActError {
     /// What a counterpart showed is not what it should be.
     #[error(transparent)]
     Head(#[from] HeadError),
+    /// The fact may not follow.
+    #[error(transparent)]
+    Misfit(#[from] Misfit),
+    /// It is no fact of the projection it names.
+    #[error(transparent)]
+    Fact(#[from] FactError),
+    /// Nobody folds such facts here.
+    #[error(transparent)]
+    NotProjected(#[from] NotProjected),
+    /// A signature the fact rests on is not what it should be.
+    #[error("a signature the fact rests on: {0}")]
+    Claim(#[from] BadSignature),
     /// As many counterparts are remembered as a ledger bears.
     #[error("the heads of {PEERS_MAX} counterparts are remembered, and of no more")]
     TooManyPeers,

@@ -11,6 +11,7 @@ use crate::{
     approval::{OperationText, Question, Version},
     denial::Denial,
     digest::{CHAIN, Digest},
+    fact::Fact,
     id::{AgentId, GrantId, IdentityId, OwnerId, TicketId},
     key::{PublicKey, Signature},
     note::SignedCheckpoint,
@@ -169,6 +170,14 @@ pub enum Event {
     Asked(Question),
     /// The kernel signed the size and the root of everything before this record.
     Checkpoint(SignedCheckpoint),
+    /// Something another crate has to say, by the kernel's hand: a fact of one of its projections.
+    Declared {
+        /// The body that goes with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<Digest>,
+        /// What is so.
+        fact: Fact,
+    },
     /// An agent handed part of its scope on, to an identity made for it.
     Delegated {
         /// Who may act under it.
@@ -233,16 +242,33 @@ pub enum Event {
 }
 
 impl Event {
-    /// The body that backs this: content of a question, evidence of an outcome, an archive.
+    /// The body that backs this: content of a question, evidence of an outcome, what goes with a
+    /// fact, an archive.
     pub(crate) fn body(&self) -> Option<Digest> {
         if let Self::Asked(question) = self {
             question.content.map(|content| content.digest)
         } else if let Self::Outcome(outcome) = self {
             outcome.evidence
+        } else if let Self::Declared { body, .. } = self {
+            *body
         } else if let Self::Act(SignedAct { act: Act::Retire { archive, .. }, .. }) = self {
             Some(*archive)
         } else {
             None
+        }
+    }
+
+    /// The owner's act this is, if it is one.
+    pub(crate) fn act(&self) -> Option<&SignedAct> {
+        if let Self::Act(signed) = self { Some(signed) } else { None }
+    }
+
+    /// The fact this declares, if it does.
+    pub(crate) fn fact(&self) -> Option<&Fact> {
+        if let Self::Declared { fact, .. } = self {
+            Some(fact)
+        } else {
+            self.act().and_then(|signed| signed.act.fact())
         }
     }
 }

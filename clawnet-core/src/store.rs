@@ -278,6 +278,13 @@ pub enum StoreError {
         /// How large it may be.
         size_bytes_max: usize,
     },
+    /// The ledger holds facts that nobody folds here: see
+    /// [`Governing::project`](crate::Governing::project).
+    #[error("the ledger holds facts of `{projection}`, which nobody folds here")]
+    NotProjected {
+        /// Which projection folds them.
+        projection: String,
+    },
     /// The operating system said no.
     #[error("{action} failed")]
     Io {

@@ -22,7 +22,7 @@ use crate::{
     denial::{Denial, DenyCode, Layer},
     endpoint::{Admitted, Endpoint, Fault, Mount},
     ledger::{AppendError, Content, Draft, Entry, Opening},
-    operation::{Demands, Operation, Request},
+    operation::{Demands, Operation, Request, is_kind},
     permit::Permit,
     policy::ActError,
     record::{Actor, Event, OutcomeKind, Refused},
@@ -220,18 +220,6 @@ async fn keep_content<O: Operation>(seat: &Seat, operation: &O) -> Result<Conten
     let Some(bytes) = operation.content() else { return Ok(Content::None) };
     let digest = seat.ledger.store.keep_body(seat.ledger.owner, bytes).await?;
     Ok(Content::Kept(ContentRef { digest, size_bytes: bytes.len() as u64 }))
-}
-
-/// Whether `text` can stand in ledgers for ever: lower case, digits, dots, `_` and `-`.
-const fn is_kind(text: &str) -> bool {
-    let mut rest = text.as_bytes();
-    while let [first, others @ ..] = rest {
-        if !matches!(first, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-') {
-            return false;
-        }
-        rest = others;
-    }
-    !text.is_empty() && text.len() <= 64
 }
 
 /// Records a refusal, which needs not wait for the disk: nothing happened. What does not fit into

@@ -123,7 +123,8 @@ impl Verifier {
                 self.check_witnessed(checkpoint, credential.as_ref())
             }
             (
-                Event::Erased { .. }
+                Event::Declared { .. }
+                | Event::Erased { .. }
                 | Event::Outcome(_)
                 | Event::Recalled { .. }
                 | Event::Recovered { .. },

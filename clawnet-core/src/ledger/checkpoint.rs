@@ -1,18 +1,22 @@
 //! What is written down about all that was written before: signed checkpoints and kept states.
-use std::sync::{PoisonError, atomic::Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{PoisonError, atomic::Ordering},
+};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Appended, Inner, Ledger,
+    Appended, Entering, Inner, Ledger,
     growth::{Edge, Level},
 };
 use crate::{
     digest::{Digest, STATE},
-    key::{PublicKey, Signer as _, SoftwareKey},
+    key::{PublicKey, Signature, Signer as _, SoftwareKey, is_topic, vouched},
     note::{Checkpoint, SignedCheckpoint},
     policy::State,
-    record::{Actor, Event},
+    projection::KeptProjections,
+    record::{Actor, Credential, Event},
     store::{Durability, Snapshot, StoreError},
 };
 
@@ -27,6 +31,9 @@ pub enum CheckpointError {
     /// [`Owner::certify`](crate::Owner::certify).
     #[error("the owner has not certified the kernel's key {0}")]
     NotCertified(PublicKey),
+    /// A topic is a word of lower case, digits, dots, `_` and `-`, of at most 64 bytes.
+    #[error("`{0}` is no topic")]
+    Topic(&'static str),
     /// The ledger cannot be read or written.
     #[error("the ledger failed: {0}")]
     Store(#[from] StoreError),
@@ -35,6 +42,8 @@ pub enum CheckpointError {
 /// A state and the tree it belongs to, as a snapshot keeps them.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Kept<S = State, E = Edge> {
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) projections: KeptProjections,
     pub(super) state: S,
     pub(super) tree: E,
 }
@@ -61,7 +70,11 @@ impl Ledger {
         match self.sum_up().await {
             Ok(()) => {}
             Err(CheckpointError::Store(error)) => return Err(error),
-            Err(CheckpointError::NoKey | CheckpointError::NotCertified(_)) => self.grow().await?,
+            Err(
+                CheckpointError::NoKey
+                | CheckpointError::NotCertified(_)
+                | CheckpointError::Topic(_),
+            ) => self.grow().await?,
         }
         self.take_in().await;
         Ok(())
@@ -126,17 +139,38 @@ impl Ledger {
         Ok(sign(key))
     }
 
+    /// What leads from the owner's first key to the kernel's, as of now.
+    pub(crate) fn credential(&self) -> Credential {
+        let inner = self.peek();
+        Credential { acts: inner.state.credential.clone(), founder: inner.state.founder }
+    }
+
+    /// Signs a statement of another crate with the kernel's key, if the owner certified it.
+    pub(crate) fn vouch(
+        &self,
+        topic: &'static str,
+        statement: &[u8],
+    ) -> Result<Signature, CheckpointError> {
+        if !is_topic(topic) {
+            return Err(CheckpointError::Topic(topic));
+        }
+        if let Some(error) = self.failure() {
+            return Err(error.clone().into());
+        }
+        let certified = self.peek().state.kernel_key;
+        self.signed_by(certified, |key| key.sign_now(&vouched(topic, statement)))
+    }
+
     /// Records the digest of state and tree, signed, and keeps both. What cannot be kept is rebuilt
     /// by a replay; only a record that cannot be written ends the ledger.
     pub(crate) async fn snapshot(&self) -> Result<u64, CheckpointError> {
         let (appended, bytes) = {
             let mut level = self.level().await?;
             self.signed(&level.inner, |_| ())?;
-            let kept = Kept { state: &level.inner.state, tree: &*level.edge };
-            let bytes = serde_json::to_vec(&kept).map_err(|error| StoreError::Damaged {
-                position: "state".into(),
-                what: error.to_string(),
-            })?;
+            let unkept = |what| StoreError::Damaged { position: "state".into(), what };
+            let projections = level.inner.projections.keep().map_err(unkept)?;
+            let kept = Kept { projections, state: &level.inner.state, tree: &*level.edge };
+            let bytes = serde_json::to_vec(&kept).map_err(|error| unkept(error.to_string()))?;
             let (sequence, state) = (level.inner.head.sequence + 1, STATE.digest(&[&bytes]));
             let statement = Event::snapshot_statement(self.owner, sequence, state);
             let signature = self.signed(&level.inner, |key| key.sign_now(&statement))?;
@@ -158,7 +192,8 @@ impl Ledger {
         class: Durability,
     ) -> Result<Appended, StoreError> {
         let now = self.tick(inner);
-        let appended = self.write(inner, (now, Actor::Kernel, event), class);
+        let entering = Entering { now, actor: Actor::Kernel, event, told: None };
+        let appended = self.write(inner, &entering, class);
         appended.map_err(|error| self.store_error(error))
     }
 }

@@ -35,7 +35,34 @@ pub enum ProofError {
     Store(#[from] StoreError),
 }
 
+/// A ledger as it stands, and what shows that it goes on from what somebody knows of it. Unsigned:
+/// whoever tells it signs it with what they say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Growth {
+    /// How many records it has.
+    pub size: u64,
+    /// The root over them.
+    pub root: TreeHash,
+    /// That they begin with those that were asked about; none if these are all, or none.
+    pub path: Option<ConsistencyProof>,
+}
+
 impl Ledger {
+    /// How the ledger stands, and that it begins with the first `from` records.
+    pub(crate) async fn grown(&self, from: u64) -> Result<Growth, ProofError> {
+        self.grow().await?;
+        let (size, root) = {
+            let edge = self.edge();
+            (edge.tree().size(), edge.tree().root())
+        };
+        if from == 0 || from == size {
+            return Ok(Growth { size, root, path: None });
+        }
+        let (path, _) = self.growth(from, (size, root)).await?;
+        Ok(Growth { size, root, path: Some(path) })
+    }
+
     /// That record `sequence` is under `checkpoint`.
     pub(crate) async fn prove(
         &self,

@@ -16,11 +16,13 @@ use super::{
 };
 use crate::{
     digest::Digest,
+    fact::{Claim, NotProjected},
     house::HousePolicy,
     id::OwnerId,
     key::{PublicKey, Signature},
     note::Checkpoint,
     policy::State,
+    projection::{About, Projections, Registered, Told, Untold, read},
     record::{Actor, AuditRecord, Credential, Event, Outcome, OutcomeKind},
     store::{Durability, Frame, Head, Store, StoreError},
     time::{Clock, HighWater},
@@ -57,6 +59,7 @@ pub(crate) struct Opening {
     pub(crate) whole: bool,
     pub(crate) known: Option<Head>,
     pub(crate) signed: Option<Checkpoint>,
+    pub(crate) projections: Vec<Registered>,
 }
 
 /// How much is read from the store at once: little enough to stay in a processor's cache.
@@ -68,9 +71,9 @@ impl Ledger {
         store: Arc<dyn Store>,
         opening: Opening,
     ) -> Result<(Self, Recovery), StoreError> {
-        let Opening { key, limits, house, clock, whole, known, signed } = opening;
+        let Opening { key, limits, house, clock, whole, known, signed, projections } = opening;
         let owner = key.owner();
-        let mut replay = Replay::new(key);
+        let mut replay = Replay::new(key, projections.into());
         if !whole {
             replay.resume(&*store).await?;
         }
@@ -94,13 +97,14 @@ impl Ledger {
         };
         let clock = HighWater::new(clock);
         clock.raise(replay.state.at);
-        let (inner, edge) = replay.into_parts();
+        let (inner, edge, registered) = replay.into_parts();
         let ledger = Self {
             owner,
             store,
             clock,
             limits,
             house,
+            registered,
             version: AtomicU64::new(1),
             failed: OnceLock::new(),
             edge: Mutex::new(edge),
@@ -200,6 +204,8 @@ pub struct Progress {
 /// A state being folded from frames.
 struct Replay {
     state: State,
+    registered: Box<[Registered]>,
+    projections: Projections,
     edge: Edge,
     head: Head,
     snapshot: u64,
@@ -207,9 +213,10 @@ struct Replay {
 }
 
 impl Replay {
-    fn new(key: PublicKey) -> Self {
+    fn new(key: PublicKey, registered: Box<[Registered]>) -> Self {
         let (state, edge) = (State::new(key), Edge::default());
-        Self { state, edge, head: Head::EMPTY, snapshot: 0, replayed: 0 }
+        let projections = Projections::begin(&registered, state.owner);
+        Self { state, registered, projections, edge, head: Head::EMPTY, snapshot: 0, replayed: 0 }
     }
 
     /// Starts from the kept state, if the ledger vouches for it. Otherwise from the beginning: a
@@ -228,12 +235,19 @@ impl Replay {
             return Ok(());
         }
         let Ok(record) = AuditRecord::from_frame(snapshot) else { return Ok(()) };
-        let Event::Snapshot { signature, state } = record.event else { return Ok(()) };
-        let statement = Event::snapshot_statement(owner, snapshot.sequence, state);
-        if let Some(Kept { state, tree }) = Kept::unseal(&kept.state, state)
-            && is_vouched_for(&state, self.state.founder, (&statement, &signature))
+        let Event::Snapshot { signature, state } = &record.event else { return Ok(()) };
+        let statement = Event::snapshot_statement(owner, snapshot.sequence, *state);
+        if let Some(Kept { projections, state, tree }) = Kept::unseal(&kept.state, *state)
+            && is_vouched_for(&state, self.state.founder, (&statement, signature))
             && tree.tree().size() == before
+            && let Some(mut projections) = Projections::resume(&self.registered, &projections)
         {
+            // The record itself is no part of what it keeps.
+            let about = About::of(&record, &state);
+            if projections.take_in(None, &record.event, &about).is_err() {
+                return Ok(());
+            }
+            self.projections = projections;
             (self.state, self.edge) = (state, tree);
             self.state.at = self.state.at.max(record.at);
             self.head = Head::after(snapshot);
@@ -259,24 +273,34 @@ impl Replay {
                 return Ok(None);
             }
             for frame in &frames {
-                if let Err(what) = self.fold(frame) {
-                    return Ok(Some(Damage { sequence: self.head.sequence + 1, what }));
+                match self.fold(frame) {
+                    Ok(()) => {}
+                    Err(Unfolded::Damage(what)) => {
+                        return Ok(Some(Damage { sequence: self.head.sequence + 1, what }));
+                    }
+                    Err(Unfolded::NotProjected(NotProjected { projection })) => {
+                        return Err(StoreError::NotProjected { projection });
+                    }
                 }
             }
         }
     }
 
-    fn fold(&mut self, frame: &Frame) -> Result<(), String> {
+    fn fold(&mut self, frame: &Frame) -> Result<(), Unfolded> {
         follows(self.state.owner, self.head, frame)?;
         let record = AuditRecord::from_frame(frame).map_err(|error| error.what)?;
         if record.at < self.state.at {
-            return Err("its time is before the record before it".into());
+            return Err("its time is before the record before it".to_owned().into());
         }
         self.check_statement(&record)?;
         let about = (record.at, record.actor);
         let follows = self.state.check(about, &record.event);
         follows.map_err(|error| error.to_string())?;
+        let told = self.tell(&record)?;
         self.state.fold(frame.sequence, about, &record.event);
+        let about = About::of(&record, &self.state);
+        let taken = self.projections.take_in(told.as_ref(), &record.event, &about);
+        taken.map_err(|error| error.to_string())?;
         if let Event::Snapshot { .. } = record.event {
             self.snapshot = frame.sequence;
         }
@@ -284,6 +308,18 @@ impl Replay {
         self.edge.push(frame.sequence, frame.hash);
         self.replayed += 1;
         Ok(())
+    }
+
+    /// What a record tells a projection, if that lets it follow and what it rests on is good.
+    fn tell(&self, record: &AuditRecord) -> Result<Option<Told>, Unfolded> {
+        let Some(fact) = record.event.fact() else { return Ok(None) };
+        let told = read(&self.registered, fact)?;
+        let claims = self.projections.claims(&told, record.actor);
+        let claims = claims.map_err(|error| error.to_string())?;
+        claims.iter().try_for_each(Claim::verify).map_err(|error| error.to_string())?;
+        let about = About::of(record, &self.state);
+        self.projections.check(&told, &about).map_err(|error| error.to_string())?;
+        Ok(Some(told))
     }
 
     /// What a record says about the ledger itself: the first one opens it, no other does, and a
@@ -306,9 +342,10 @@ impl Replay {
         Ok(())
     }
 
-    fn into_parts(self) -> (Inner, Edge) {
+    fn into_parts(self) -> (Inner, Edge, Box<[Registered]>) {
         let inner = Inner {
             state: self.state,
+            projections: self.projections,
             head: self.head,
             snapshot: self.snapshot,
             recent: Recent::default(),
@@ -316,7 +353,30 @@ impl Replay {
             scopes: HashMap::new(),
             mandates: HashMap::new(),
         };
-        (inner, self.edge)
+        (inner, self.edge, self.registered)
+    }
+}
+
+/// Why a record was not folded.
+enum Unfolded {
+    /// It is not what was written, or cannot follow.
+    Damage(String),
+    /// It is a fact of nobody here.
+    NotProjected(NotProjected),
+}
+
+impl From<String> for Unfolded {
+    fn from(what: String) -> Self {
+        Self::Damage(what)
+    }
+}
+
+impl From<Untold> for Unfolded {
+    fn from(untold: Untold) -> Self {
+        match untold {
+            Untold::Fact(error) => Self::Damage(error.to_string()),
+            Untold::NotProjected(error) => Self::NotProjected(error),
+        }
     }
 }
 

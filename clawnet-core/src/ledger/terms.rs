@@ -211,6 +211,7 @@ pub(crate) fn of(record: &AuditRecord, bound: Option<&AgentState>) -> Terms {
         Event::Delegated { grant, identity, .. } => {
             terms.extend([Term::grant(*grant), Term::making(*identity)]);
         }
+        Event::Declared { body, .. } => terms.extend(body.map(Term::body)),
         Event::Erased { body } => terms.push(Term::body(*body)),
         Event::Outcome(outcome) => terms.extend(outcome.evidence.map(Term::body)),
         Event::Checkpoint(_)
@@ -236,7 +237,9 @@ fn of_act(act: &Act) -> Option<Term> {
         Act::Retire { archive, .. } => Some(Term::body(*archive)),
         Act::Certify { .. } | Act::Rekey { .. } => Some(Term::keys()),
         Act::Identity { identity, .. } => Some(Term::making(*identity)),
-        Act::Dismiss { .. } | Act::Freeze { .. } | Act::Unfreeze { .. } => None,
+        Act::Declare { .. } | Act::Dismiss { .. } | Act::Freeze { .. } | Act::Unfreeze { .. } => {
+            None
+        }
     }
 }
 

@@ -43,6 +43,7 @@ impl State {
             }
             Event::Asked(_)
             | Event::Checkpoint(_)
+            | Event::Declared { .. }
             | Event::Denied(_)
             | Event::Erased { .. }
             | Event::Intent(_)
@@ -87,7 +88,8 @@ impl State {
             }
             Act::Freeze { identity } => identity.map_or(Ok(()), |id| self.known(id)),
             Act::Unfreeze { identity: None } if !self.frozen => Err(ActError::NotFrozen),
-            Act::Erase { .. } | Act::Unfreeze { identity: None } => Ok(()),
+            // What a fact may follow is for its projection to say.
+            Act::Declare { .. } | Act::Erase { .. } | Act::Unfreeze { identity: None } => Ok(()),
             Act::Unfreeze { identity: Some(identity) } => {
                 self.known(*identity)?;
                 let state = self.identities.get(identity);
@@ -197,6 +199,7 @@ pub(crate) fn may_cause(actor: Actor, event: &Event) -> bool {
         }
         Event::Outcome(_) => actor != Actor::Owner,
         Event::Checkpoint(_)
+        | Event::Declared { .. }
         | Event::Erased { .. }
         | Event::Misbehaved(_)
         | Event::Opened { .. }

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     approval::Approval,
     digest::Digest,
+    fact::Fact,
     id::{AgentId, GrantId, IdentityId, OwnerId, TicketId},
-    key::{PublicKey, Signature},
+    key::{BadSignature, PublicKey, Signature},
     rule::Grant,
 };
 
@@ -25,6 +26,12 @@ pub struct SignedAct {
 impl SignedAct {
     pub(crate) fn new(act: Act, number: u64, signature: Signature) -> Self {
         Self { act, number, signature }
+    }
+
+    /// Checks that the holder of `key` decided this, in the ledger of `owner`. That it was the
+    /// owner's key then is for a [`Credential`](crate::Credential) to say.
+    pub fn verify(&self, owner: OwnerId, key: &PublicKey) -> Result<(), BadSignature> {
+        key.verify(&Self::statement(owner, self.number, &self.act), &self.signature)
     }
 
     /// The bytes a signature is over: a line that says what this is, then canonical JSON.
@@ -72,6 +79,12 @@ pub enum Act {
     Certify {
         /// The kernel's public key.
         key: PublicKey,
+    },
+    /// Something another crate has to say, and the owner stands for: a fact of one of its
+    /// projections.
+    Declare {
+        /// What is so.
+        fact: Fact,
     },
     /// Ended an agent's right to act.
     Dismiss {
@@ -138,6 +151,13 @@ pub enum Act {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         identity: Option<IdentityId>,
     },
+}
+
+impl Act {
+    /// The fact this declares, if it does.
+    pub(crate) fn fact(&self) -> Option<&Fact> {
+        if let Self::Declare { fact } = self { Some(fact) } else { None }
+    }
 }
 
 /// What the holder of a new owner's key signs, so that nobody is made owner unawares or by a slip:

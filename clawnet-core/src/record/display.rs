@@ -1,7 +1,8 @@
 //! Records in one line each, for people.
 use std::fmt;
 
-use super::{Act, Actor, AuditRecord, Demanded, Event, Offence, OutcomeKind};
+use super::{Act, Actor, AuditRecord, Demanded, Event, Fact, Offence, OutcomeKind};
+use crate::approval::shown;
 
 /// The number, the time, who, and what.
 impl fmt::Display for AuditRecord {
@@ -34,6 +35,7 @@ impl fmt::Display for Event {
                 let said = signed.checkpoint();
                 write!(f, "signs a checkpoint of {} records, {}", said.size, said.root)
             }
+            Self::Declared { fact, .. } => write!(f, "declares {}", Said(fact)),
             Self::Delegated { identity, name, .. } => {
                 write!(f, "delegates to `{name}`, {identity}")
             }
@@ -85,6 +87,7 @@ impl fmt::Display for Act {
             }
             Self::Bind { agent, name, .. } => write!(f, "binds the agent `{name}`, {agent}"),
             Self::Certify { key } => write!(f, "certifies the kernel's key {key}"),
+            Self::Declare { fact } => write!(f, "declares {}", Said(fact)),
             Self::Dismiss { agent } => write!(f, "dismisses {agent}"),
             Self::Erase { body } => write!(f, "erases {body}"),
             Self::Freeze { identity: Some(identity) } => write!(f, "freezes {identity}"),
@@ -104,6 +107,21 @@ impl fmt::Display for Act {
         }
     }
 }
+
+/// Whose fact it is, and the beginning of what it says.
+struct Said<'a>(&'a Fact);
+
+impl fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = self.0.as_str();
+        let short = said.get(..said.floor_char_boundary(FACT_BYTES_SHOWN)).unwrap_or_default();
+        let more = if short.len() < said.len() { "…" } else { "" };
+        write!(f, "`{}`: {}{more}", self.0.projection().escape_debug(), shown(short))
+    }
+}
+
+/// How much of a fact a line shows.
+const FACT_BYTES_SHOWN: usize = 160;
 
 /// What an operation touches; of many, the first.
 struct On<'a>(Option<&'a Demanded>);

@@ -25,6 +25,7 @@ pub(super) fn write(
         Event::Act(_)
         | Event::Asked(_)
         | Event::Checkpoint(_)
+        | Event::Declared { .. }
         | Event::Delegated { .. }
         | Event::Denied(_)
         | Event::Erased { .. }

@@ -70,8 +70,18 @@ impl Credential {
         certified.ok_or(HeadError::NotCertified)
     }
 
+    /// The owner's key as of the last of these acts, if this verifies.
+    #[must_use]
+    pub fn key(&self) -> PublicKey {
+        let key = |signed: &SignedAct| {
+            if let Act::Rekey { key, .. } = &signed.act { Some(*key) } else { None }
+        };
+        self.acts.iter().rev().find_map(key).unwrap_or(self.founder)
+    }
+
     /// The kernel's key, if this verifies.
-    pub(crate) fn certified(&self) -> Option<PublicKey> {
+    #[must_use]
+    pub fn certified(&self) -> Option<PublicKey> {
         let key = |signed: &SignedAct| {
             if let Act::Certify { key } = &signed.act { Some(*key) } else { None }
         };

@@ -1,0 +1,135 @@
+//! What other crates put in the ledger, and see of it.
+use super::Kernel;
+use crate::{
+    fact::{Fact, FactError, Misfit, NotProjected},
+    key::{BadSignature, Signature},
+    ledger::{AppendError, CheckpointError, Growth, ProofError},
+    policy::ActError,
+    projection::Projection,
+    record::{Actor, Credential},
+    store::{Durability, StoreError},
+};
+
+impl Kernel {
+    /// Puts a fact in the ledger, durably, and tells `P` of it. `body` goes with it: it is kept
+    /// before the record, which names its digest, and can be erased without breaking the chain.
+    ///
+    /// **Promises** that what the fact rests on was verified, and that `P` let it follow just where
+    /// it stands. Returns the record's sequence.
+    pub async fn declare<P: Projection>(
+        &self,
+        fact: &P::Fact,
+        body: Option<&[u8]>,
+    ) -> Result<u64, DeclareError> {
+        let fact = Fact::of::<P>(fact)?;
+        let ledger = &*self.ledger;
+        let body = match body {
+            Some(body) => {
+                // What is refused anyway leaves nothing behind.
+                drop(ledger.vet(&fact, Actor::Kernel)?);
+                let kept = ledger.store.keep_body(ledger.owner, body).await;
+                Some(kept.map_err(|error| match error {
+                    StoreError::TooLarge { size_bytes, .. } => {
+                        DeclareError::TooLarge { size_bytes }
+                    }
+                    error => DeclareError::Store(ledger.fail(error)),
+                })?)
+            }
+            None => None,
+        };
+        let appended = ledger.declare(fact, body, Durability::Durable)?;
+        ledger.settle(appended.commit).await?;
+        // A state that cannot be kept is no fault of this fact, which is recorded.
+        drop(ledger.keep_up().await);
+        Ok(appended.sequence)
+    }
+
+    /// The same without waiting: durable with the next durable record, and within 100 ms. For what
+    /// is said again if it is lost, such as an acknowledgement.
+    pub fn declare_buffered<P: Projection>(&self, fact: &P::Fact) -> Result<u64, DeclareError> {
+        let appended = self.ledger.declare(Fact::of::<P>(fact)?, None, Durability::Buffered)?;
+        Ok(appended.sequence)
+    }
+
+    /// Looks at the state of `P`. Be quick: nothing is decided or recorded meanwhile; and ask
+    /// nothing of the kernel from in there.
+    pub fn read<P: Projection, T>(&self, look: impl FnOnce(&P) -> T) -> Result<T, NotProjected> {
+        self.ledger.look_at_state(look)
+    }
+
+    /// What leads from the owner's first key to the key they sign with now, and to the kernel's:
+    /// a counterpart verifies it with the owner's identifier alone.
+    #[must_use]
+    pub fn credential(&self) -> Credential {
+        self.ledger.credential()
+    }
+
+    /// Has the kernel's key sign a statement of another crate's about `topic`: see [`vouched`] for
+    /// what is signed and how it is checked. It says that this kernel says so, and nothing of the
+    /// owner.
+    ///
+    /// [`vouched`]: crate::vouched
+    pub fn vouch(
+        &self,
+        topic: &'static str,
+        statement: &[u8],
+    ) -> Result<Signature, CheckpointError> {
+        self.ledger.vouch(topic, statement)
+    }
+
+    /// How the ledger stands now, and what shows that it begins with the first `from` records.
+    /// Quick where `from` is recent; nothing is recorded.
+    pub async fn growth(&self, from: u64) -> Result<Growth, ProofError> {
+        self.ledger.grown(from).await
+    }
+}
+
+/// Why a fact was not declared. Nothing was written, unless the ledger failed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeclareError {
+    /// It may not follow.
+    #[error(transparent)]
+    Misfit(#[from] Misfit),
+    /// A signature it rests on is not what it should be.
+    #[error("a signature the fact rests on: {0}")]
+    BadSignature(#[from] BadSignature),
+    /// It has no canonical form, or does not read back from it.
+    #[error(transparent)]
+    Fact(#[from] FactError),
+    /// Nobody folds such facts here.
+    #[error(transparent)]
+    NotProjected(#[from] NotProjected),
+    /// The fact, or its body, has more bytes than may be kept.
+    #[error("{size_bytes} bytes are more than may be kept")]
+    TooLarge {
+        /// How many it has.
+        size_bytes: usize,
+    },
+    /// It cannot follow for a reason of core's own.
+    #[error(transparent)]
+    Act(ActError),
+    /// The ledger cannot be read or written.
+    #[error("the ledger failed: {0}")]
+    Store(#[from] StoreError),
+}
+
+impl From<AppendError> for DeclareError {
+    fn from(error: AppendError) -> Self {
+        let error = match error {
+            AppendError::Store(error) => return Self::Store(error),
+            AppendError::Act(error) => error,
+        };
+        match error {
+            ActError::Misfit(misfit) => Self::Misfit(misfit),
+            ActError::Claim(error) => Self::BadSignature(error),
+            ActError::Fact(error) => Self::Fact(error),
+            ActError::NotProjected(error) => Self::NotProjected(error),
+            ActError::TooLarge { size_bytes } => Self::TooLarge { size_bytes },
+            other => Self::Act(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! Facts, on their way into the ledger: read and proven first, then checked where they stand.
+//!
+//! Reading a fact and verifying signatures takes long, so neither is done under the ledger's lock:
+//! there it is only asked whether the fact rests on the same signatures still, and may follow.
+use super::{AppendError, Appended, Entering, Inner, Ledger};
+use crate::{
+    digest::Digest,
+    fact::{Claim, Fact, Misfit},
+    policy::ActError,
+    projection::{About, Told, Untold, read},
+    record::{Actor, Event, SignedAct},
+    store::Durability,
+    time::Timestamp,
+};
+
+/// A fact that was read, and the signatures it rests on, which are good.
+pub(crate) struct Vetted {
+    told: Told,
+    claims: Vec<Claim>,
+}
+
+/// How often a fact is vetted again because what it rests on changed under it.
+const ATTEMPTS_MAX: usize = 8;
+
+impl Ledger {
+    /// Reads a fact, verifies what it rests on, and asks whether it could follow now.
+    pub(crate) fn vet(&self, fact: &Fact, by: Actor) -> Result<Vetted, AppendError> {
+        let told = read(&self.registered, fact).map_err(ActError::from)?;
+        let claims = {
+            let inner = self.lock()?;
+            let claims = inner.projections.claims(&told, by).map_err(ActError::from)?;
+            let now = self.tick(&inner);
+            let about = inner.about((now, by), None);
+            inner.projections.check(&told, &about).map_err(ActError::from)?;
+            claims
+        };
+        claims.iter().try_for_each(Claim::verify).map_err(ActError::from)?;
+        Ok(Vetted { told, claims })
+    }
+
+    /// Appends a fact of the kernel's.
+    pub(crate) fn declare(
+        &self,
+        fact: Fact,
+        body: Option<Digest>,
+        class: Durability,
+    ) -> Result<Appended, AppendError> {
+        let event = Event::Declared { body, fact };
+        for _ in 0..ATTEMPTS_MAX {
+            let Some(fact) = event.fact() else { break };
+            let vetted = self.vet(fact, Actor::Kernel)?;
+            let mut inner = self.lock()?;
+            let about = (Actor::Kernel, &event);
+            if let Some(appended) = self.append_vetted(&mut inner, about, &vetted, class)? {
+                return Ok(appended);
+            }
+        }
+        let unsettled = Misfit::new("unsettled", "what it rests on changed again and again");
+        Err(ActError::from(unsettled).into())
+    }
+
+    /// Appends an event with a fact that was vetted; or does not, if it rests on other signatures
+    /// by now.
+    pub(crate) fn append_vetted(
+        &self,
+        inner: &mut Inner,
+        (actor, event): (Actor, &Event),
+        vetted: &Vetted,
+        class: Durability,
+    ) -> Result<Option<Appended>, AppendError> {
+        let now = self.tick(inner);
+        // First of all: the projection is told of what this closes, and that before the fact.
+        self.close_abandoned(inner, now)?;
+        inner.state.check((now, actor), event)?;
+        let told = &vetted.told;
+        let claims = inner.projections.claims(told, actor).map_err(ActError::from)?;
+        if claims != vetted.claims {
+            return Ok(None);
+        }
+        let about = inner.about((now, actor), event.act());
+        inner.projections.check(told, &about).map_err(ActError::from)?;
+        let entering = Entering { now, actor, event, told: Some(told) };
+        self.write(inner, &entering, class).map(Some)
+    }
+}
+
+impl Inner {
+    /// What a projection is told of the next record.
+    fn about<'a>(
+        &'a self,
+        (at, actor): (Timestamp, Actor),
+        act: Option<&'a SignedAct>,
+    ) -> About<'a> {
+        let sequence = self.head.sequence.saturating_add(1);
+        About { sequence, at, actor, act, state: &self.state }
+    }
+}
+
+impl From<Untold> for ActError {
+    fn from(untold: Untold) -> Self {
+        match untold {
+            Untold::Fact(error) => Self::Fact(error),
+            Untold::NotProjected(error) => Self::NotProjected(error),
+        }
+    }
+}
