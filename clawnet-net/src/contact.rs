@@ -41,8 +41,10 @@ pub struct Contact {
     pub(crate) acts: u64,
     /// Decisions they have not been shown for certain, the oldest first.
     pub(crate) pending: VecDeque<Pending>,
-    /// Whether this owner's keys changed since they were shown.
-    pub(crate) rekeyed: bool,
+    /// The act by which this owner's keys changed, until they are shown to have been told.
+    pub(crate) rekeyed: Option<u64>,
+    /// How many sessions with them are not over.
+    pub(crate) sessions: u32,
 }
 
 /// What two owners are to each other, at one kernel.
@@ -122,7 +124,8 @@ impl Contact {
             note: String::new(),
             acts: 0,
             pending: VecDeque::new(),
-            rekeyed: false,
+            rekeyed: None,
+            sessions: 0,
         }
     }
 

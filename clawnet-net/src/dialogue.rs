@@ -2,7 +2,7 @@
 //!
 //! It is a plain enum and counters here. Whoever wants to *drive* a session gets a typed
 //! `Session` from it, and both consents are verified again for that.
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use clawnet_core::{AgentId, Digest, OwnerId, SignedAct, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -60,8 +60,10 @@ pub struct Dialogue {
     pub(crate) repeated: [Option<(Digest, u8)>; 2],
     /// Whether the identity did anything else because of this session since its last turn.
     pub(crate) touched: bool,
-    /// How many turns came from the other side.
-    pub(crate) heard: u32,
+    /// Sessions beneath this one that something came from, and whose result was not released.
+    pub(crate) unreleased: BTreeSet<SessionId>,
+    /// The record by which both had agreed to the terms in force.
+    pub(crate) agreed: u64,
     /// Whether the other side knows that it ended.
     pub(crate) told: bool,
     /// Counts what changes what may be done because of it.
@@ -176,7 +178,8 @@ impl Dialogue {
             proven: None,
             repeated: [None, None],
             touched: false,
-            heard: 0,
+            unreleased: BTreeSet::new(),
+            agreed: 0,
             told: false,
             epoch: 1,
         }
@@ -223,6 +226,17 @@ impl Dialogue {
         match side {
             Side::Initiator => self.terms().initiator,
             Side::Responder => self.terms().responder,
+        }
+    }
+
+    /// Other terms were worded: nobody has agreed to them.
+    pub(crate) fn reword(&mut self, terms: &Terms) {
+        let wording = Wording::new(terms.clone());
+        if self.opened {
+            self.amended = Some(Box::new(wording));
+        } else {
+            self.previous = wording.digest;
+            self.wording = wording;
         }
     }
 

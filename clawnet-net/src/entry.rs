@@ -1,5 +1,5 @@
 //! What is said in a session, numbered, chained and signed; and how it ends.
-use clawnet_core::{Digest, PublicKey, Signature, Timestamp, TreeHash};
+use clawnet_core::{Digest, PublicKey, Signature, Timestamp, TreeHash, vouched};
 use serde::{Deserialize, Serialize};
 
 use crate::id::SessionId;
@@ -239,9 +239,4 @@ impl End {
 /// Plain data with text keys: writing it to memory cannot fail, and no bytes at all verify nothing.
 fn canonical(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
-}
-
-/// What a kernel signs when it vouches for a statement.
-fn vouched(topic: &str, statement: &[u8]) -> Vec<u8> {
-    [b"clawnet vouched v1\n", topic.as_bytes(), b"\n", statement].concat()
 }

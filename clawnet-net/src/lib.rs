@@ -30,6 +30,7 @@ mod said;
 mod wire;
 mod contact;
 mod dialogue;
+mod relations;
 
 pub use address::{Address, NotAnAddress};
 pub use contact::{Bond, Contact, Keys, Presenting};
@@ -37,6 +38,7 @@ pub use dialogue::{Dialogue, Ended, Pauses, Side, Standing, Wording};
 pub use entry::{End, Ending, Entry, LedgerHead, Mark, SignedEnd, SignedEntry, Turn, What};
 pub use id::{NotASession, SessionId};
 pub use reason::Reason;
+pub use relations::Relations;
 pub use said::{Came, Decision, Evidence, Refused, Review, Said, Shown};
 pub use terms::{DEPTH_MAX, Level, Proposal, Terms, TermsError};
 pub use wire::{Envelope, Letter, To};

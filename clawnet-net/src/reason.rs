@@ -1,4 +1,5 @@
 //! Why a message is refused.
+use clawnet_core::Misfit;
 use serde::{Deserialize, Serialize};
 
 /// Why a message was refused. Whatever it is, nothing changed.
@@ -81,4 +82,71 @@ pub enum Reason {
     /// It is the other side's turn.
     #[error("it is the other side's turn")]
     WrongTurn,
+}
+
+impl Reason {
+    /// Every reason there is.
+    pub const ALL: &'static [Self] = &[
+        Self::Busy,
+        Self::Closed,
+        Self::Contradiction,
+        Self::Expired,
+        Self::Forged,
+        Self::KeyChanged,
+        Self::Limit,
+        Self::Malformed,
+        Self::Mismatch,
+        Self::NotCanonical,
+        Self::NotOpen,
+        Self::OutOfOrder,
+        Self::Oversize,
+        Self::Paused,
+        Self::Replayed,
+        Self::Stale,
+        Self::TooLarge,
+        Self::Unknown,
+        Self::Unproven,
+        Self::WrongParty,
+        Self::WrongTurn,
+    ];
+
+    /// The word for it, as in messages, records and refusals.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Closed => "closed",
+            Self::Contradiction => "contradiction",
+            Self::Expired => "expired",
+            Self::Forged => "forged",
+            Self::KeyChanged => "key_changed",
+            Self::Limit => "limit",
+            Self::Malformed => "malformed",
+            Self::Mismatch => "mismatch",
+            Self::NotCanonical => "not_canonical",
+            Self::NotOpen => "not_open",
+            Self::OutOfOrder => "out_of_order",
+            Self::Oversize => "oversize",
+            Self::Paused => "paused",
+            Self::Replayed => "replayed",
+            Self::Stale => "stale",
+            Self::TooLarge => "too_large",
+            Self::Unknown => "unknown",
+            Self::Unproven => "unproven",
+            Self::WrongParty => "wrong_party",
+            Self::WrongTurn => "wrong_turn",
+        }
+    }
+
+    /// The reason with this word.
+    #[must_use]
+    pub fn of_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.code() == code)
+    }
+}
+
+impl From<Reason> for Misfit {
+    fn from(reason: Reason) -> Self {
+        Self::new(reason.code(), reason.to_string())
+    }
 }

@@ -18,6 +18,14 @@ use crate::{
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Said {
+    /// A counterpart's host says that it has what this owner decided, up to this act. It need not be
+    /// sent again; it proves nothing.
+    Arrived {
+        /// The number of the act.
+        act: u64,
+        /// Whose host.
+        peer: OwnerId,
+    },
     /// Something came from a counterpart, and was in order.
     Came(Box<Came>),
     /// The owner decided something. Only inside a signed act.

@@ -1,0 +1,451 @@
+//! What came from a counterpart: whether it is theirs and in order, and what it does.
+use clawnet_core::{About, Claim, OwnerId, SignedAct};
+
+use super::{
+    Relations,
+    decided::{NAME_CHARS_MAX, NOTE_CHARS_MAX, check_text},
+};
+use crate::{
+    contact::{Bond, Contact, Keys, Presenting},
+    dialogue::{Dialogue, Side, Wording},
+    entry::{Ending, SignedEnd, SignedEntry},
+    id::SessionId,
+    reason::Reason,
+    said::{Came, Decision, Evidence, Said, Shown},
+    terms::Terms,
+};
+
+impl Relations {
+    /// The signatures it rests on.
+    pub(super) fn claims_of(&self, came: &Came) -> Result<Vec<Claim>, Reason> {
+        let pinned = self.contact(came.from).and_then(|contact| contact.keys.as_ref());
+        let by_kernel = |statement, signature| {
+            let key = pinned.ok_or(Reason::Unknown)?.kernel;
+            Ok(vec![Claim { key, statement, signature }])
+        };
+        match &came.what {
+            Evidence::Act(Shown { act, credential, .. }) => {
+                let keys = Keys::shown(came.from, credential, pinned)?;
+                let statement = SignedAct::statement(came.from, act.number, &act.act);
+                Ok(vec![Claim { key: keys.owner, statement, signature: act.signature }])
+            }
+            Evidence::End(signed) => by_kernel(signed.statement(), signed.signature),
+            Evidence::Entry(signed) => by_kernel(signed.statement(), signed.signature),
+            Evidence::Keys(credential) => {
+                Keys::shown(came.from, credential, Some(pinned.ok_or(Reason::Unknown)?))?;
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    pub(super) fn check_came(&self, came: &Came, about: &About<'_>) -> Result<(), Reason> {
+        if came.from == self.owner {
+            return Err(Reason::WrongParty);
+        }
+        if self.is_blocked(came.from) {
+            return Err(Reason::Unknown);
+        }
+        match &came.what {
+            Evidence::Act(shown) => self.check_act(came.from, shown, about),
+            Evidence::End(signed) => self.check_end(came.from, signed),
+            Evidence::Entry(signed) => self.check_entry(came.from, signed, about),
+            Evidence::Keys(credential) => {
+                let pinned = self.contact(came.from).and_then(|it| it.keys.as_ref());
+                let pinned = pinned.ok_or(Reason::Unknown)?;
+                let shown = Keys::shown(came.from, credential, Some(pinned))?;
+                if shown == *pinned { Err(Reason::Replayed) } else { Ok(()) }
+            }
+        }
+    }
+
+    fn check_act(&self, from: OwnerId, shown: &Shown, about: &About<'_>) -> Result<(), Reason> {
+        let Some(Said::Decided(decision)) = shown.act.declared::<Self>() else {
+            return Err(Reason::Mismatch);
+        };
+        let contact = self.contact(from);
+        if !matches!(decision, Decision::Ask { .. }) && contact.is_none_or(|it| it.keys.is_none()) {
+            let confirms = matches!(decision, Decision::Confirm { .. });
+            // Their first word may be the answer to this owner's.
+            if !(confirms && contact.is_some()) {
+                return Err(Reason::Unknown);
+            }
+        }
+        if let Some(contact) = contact {
+            if shown.act.number == contact.acts {
+                return Err(Reason::Replayed);
+            }
+            if shown.act.number < contact.acts {
+                return Err(Reason::Stale);
+            }
+            if let Some(pinned) = &contact.keys {
+                let told = Keys::shown(from, &shown.credential, Some(pinned))?;
+                if told.owner != pinned.accepted {
+                    return Err(Reason::KeyChanged);
+                }
+            }
+        }
+        self.check_their_decision(from, (&decision, shown.terms.as_ref()), about)
+    }
+
+    fn check_their_decision(
+        &self,
+        from: OwnerId,
+        (decision, terms): (&Decision, Option<&Terms>),
+        about: &About<'_>,
+    ) -> Result<(), Reason> {
+        let contact = self.contact(from);
+        let bond = contact.map(|contact| contact.bond);
+        let to_us =
+            |peer: &OwnerId| if *peer == self.owner { Ok(()) } else { Err(Reason::WrongParty) };
+        let only = |fits: bool| if fits { Ok(()) } else { Err(Reason::Mismatch) };
+        match decision {
+            Decision::Ask { name, note, peer, .. } => {
+                to_us(peer)?;
+                check_text(name, NAME_CHARS_MAX).map_err(|_| Reason::Malformed)?;
+                if !note.is_empty() {
+                    check_text(note, NOTE_CHARS_MAX).map_err(|_| Reason::Malformed)?;
+                }
+                if self.waiting >= WAITING_MAX {
+                    return Err(Reason::Limit);
+                }
+                only(matches!(bond, None | Some(Bond::Asked | Bond::Ended)))
+            }
+            Decision::Confirm { asked, name, peer, .. } => {
+                to_us(peer)?;
+                check_text(name, NAME_CHARS_MAX).map_err(|_| Reason::Malformed)?;
+                only(contact.is_some_and(|it| it.asked == Some(*asked)))
+            }
+            Decision::Present { name, peer, .. } => {
+                to_us(peer)?;
+                check_text(name, NAME_CHARS_MAX).map_err(|_| Reason::Malformed)?;
+                only(bond == Some(Bond::Mutual))
+            }
+            Decision::Remove { peer } => {
+                to_us(peer)?;
+                only(bond.is_some_and(|bond| bond != Bond::Ended))
+            }
+            Decision::Consent { revision, session, terms: digest } => {
+                self.check_their_consent(from, (*session, *revision, *digest), terms, about)
+            }
+            Decision::Pause { session } => only(!self.their_open(from, *session)?.pauses.theirs),
+            Decision::Resume { session } => only(self.their_open(from, *session)?.pauses.theirs),
+            Decision::Release { session, .. } => {
+                let dialogue = self.theirs(from, *session)?;
+                let far = dialogue.terms().responder.owner() == from && dialogue.opened;
+                only(far && dialogue.terms().parent().is_some())
+            }
+            Decision::AcceptKey { .. }
+            | Decision::Assign { .. }
+            | Decision::Block { .. }
+            | Decision::Close { .. }
+            | Decision::Review { .. }
+            | Decision::Unblock { .. } => Err(Reason::Mismatch),
+        }
+    }
+
+    fn theirs(&self, from: OwnerId, session: SessionId) -> Result<&Dialogue, Reason> {
+        let dialogue = self.session(session).ok_or(Reason::Unknown)?;
+        if dialogue.peer() == from { Ok(dialogue) } else { Err(Reason::WrongParty) }
+    }
+
+    fn their_open(&self, from: OwnerId, session: SessionId) -> Result<&Dialogue, Reason> {
+        let dialogue = self.theirs(from, session)?;
+        match (dialogue.ended, dialogue.opened) {
+            (Some(_), _) => Err(Reason::Closed),
+            (None, false) => Err(Reason::NotOpen),
+            (None, true) => Ok(dialogue),
+        }
+    }
+
+    fn check_their_consent(
+        &self,
+        from: OwnerId,
+        (session, revision, digest): (SessionId, u32, clawnet_core::Digest),
+        terms: Option<&Terms>,
+        about: &About<'_>,
+    ) -> Result<(), Reason> {
+        let contact = self.contact(from).ok_or(Reason::Unknown)?;
+        contact.check_open()?;
+        if let Some(terms) = terms
+            && (terms.session, terms.revision, terms.digest()) != (session, revision, digest)
+        {
+            return Err(Reason::Mismatch);
+        }
+        let Some(dialogue) = self.session(session) else {
+            return self.check_invitation((from, contact), terms, about);
+        };
+        let dialogue =
+            if dialogue.peer() == from { dialogue } else { return Err(Reason::WrongParty) };
+        if dialogue.ended.is_some() {
+            return Err(Reason::Closed);
+        }
+        let present = dialogue.amended.as_deref().unwrap_or(&dialogue.wording);
+        if (present.terms.revision, present.digest) == (revision, digest) {
+            return if present.theirs.is_none() { Ok(()) } else { Err(Reason::Replayed) };
+        }
+        let terms = terms.ok_or(Reason::Stale)?;
+        // Of two wordings on their way at once, the initiator's counts.
+        let crossing = terms.revision == present.terms.revision && present.theirs.is_none();
+        let first = dialogue.role.other() == Side::Initiator;
+        let base = match (&dialogue.amended, crossing) {
+            (_, true) if !first => return Err(Reason::Stale),
+            (Some(_), true) => &dialogue.wording,
+            (Some(amended), false) => &**amended,
+            (None, true) => return Err(Reason::Mismatch),
+            (None, false) => &dialogue.wording,
+        };
+        base.terms.check_amended(terms).map_err(|_| Reason::Mismatch)?;
+        let wording = Wording::new(terms.clone());
+        self.check_agreeable(dialogue, &wording, about)
+    }
+
+    fn check_invitation(
+        &self,
+        (from, contact): (OwnerId, &Contact),
+        terms: Option<&Terms>,
+        about: &About<'_>,
+    ) -> Result<(), Reason> {
+        let terms = terms.ok_or(Reason::Unknown)?;
+        terms.check().map_err(|_| Reason::Malformed)?;
+        if terms.initiator.owner() != from || terms.responder.owner() != self.owner {
+            return Err(Reason::WrongParty);
+        }
+        let meets = |presenting: &Option<Presenting>, identity| {
+            presenting.as_ref().is_some_and(|shown| shown.identity == identity)
+        };
+        // Whoever names an identity that the contact does not meet names nobody.
+        if !meets(&contact.ours, terms.responder.identity())
+            || !about.is_live(terms.responder.identity())
+        {
+            return Err(Reason::Unknown);
+        }
+        if !meets(&contact.theirs, terms.initiator.identity()) || terms.revision != 1 {
+            return Err(Reason::Mismatch);
+        }
+        if about.at() >= terms.expires_at {
+            return Err(Reason::Expired);
+        }
+        if contact.sessions >= SESSIONS_MAX { Err(Reason::Limit) } else { Ok(()) }
+    }
+
+    fn check_end(&self, from: OwnerId, signed: &SignedEnd) -> Result<(), Reason> {
+        let dialogue = self.theirs(from, signed.end.session)?;
+        let over = dialogue.ended.is_some() && dialogue.told;
+        if over { Err(Reason::Replayed) } else { Ok(()) }
+    }
+
+    fn check_entry(
+        &self,
+        from: OwnerId,
+        signed: &SignedEntry,
+        about: &About<'_>,
+    ) -> Result<(), Reason> {
+        let entry = &signed.entry;
+        let dialogue = self.theirs(from, entry.session)?;
+        if dialogue.ended.is_some() {
+            return Err(Reason::Closed);
+        }
+        if entry.number <= dialogue.last {
+            let same = entry.number == dialogue.last && entry.digest() == dialogue.previous;
+            return Err(if same { Reason::Replayed } else { Reason::Stale });
+        }
+        if entry.number > dialogue.last.saturating_add(1) {
+            return Err(Reason::OutOfOrder);
+        }
+        self.contact(from).ok_or(Reason::Unknown)?.check_open()?;
+        if !about.is_live(dialogue.ours().identity()) {
+            return Err(Reason::Unknown);
+        }
+        dialogue.check_next(dialogue.role.other(), &entry.what, about.at())?;
+        let agreed = entry.terms == dialogue.wording.digest || Some(entry.terms) == dialogue.before;
+        if !agreed || entry.previous != dialogue.previous {
+            return Err(Reason::Mismatch);
+        }
+        match dialogue.head {
+            Some(held) if signed.head.size < held.size => Err(Reason::Contradiction),
+            Some(held) if signed.head.size == held.size && signed.head.root != held.root => {
+                Err(Reason::Contradiction)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    pub(super) fn fold_came(&mut self, came: &Came, about: &About<'_>) {
+        match &came.what {
+            Evidence::Act(shown) => self.fold_act(came.from, shown, about),
+            Evidence::End(signed) => self.fold_end(signed, about),
+            Evidence::Entry(signed) => self.fold_entry(signed, about),
+            Evidence::Keys(credential) => {
+                let Some(contact) = self.contacts.get_mut(&came.from) else { return };
+                if let Ok(keys) = Keys::shown(came.from, credential, contact.keys.as_ref()) {
+                    contact.keys = Some(keys);
+                }
+                self.reconfine_all(came.from);
+            }
+        }
+    }
+
+    fn fold_act(&mut self, from: OwnerId, shown: &Shown, about: &About<'_>) {
+        let Some(Said::Decided(decision)) = shown.act.declared::<Self>() else { return };
+        let contact = self.contacts.entry(from);
+        let contact = contact.or_insert_with(|| Contact::new(Bond::Asking, about.at()));
+        contact.acts = shown.act.number;
+        if let Ok(keys) = Keys::shown(from, &shown.credential, contact.keys.as_ref()) {
+            contact.keys = Some(keys);
+        }
+        match decision {
+            Decision::Ask { identity, name, note, .. } => {
+                contact.bond = Bond::Asking;
+                contact.asking = Some(shown.act.number);
+                contact.since = about.at();
+                contact.note = note;
+                contact.theirs = Some(Presenting::new(identity, name));
+                self.waiting = self.waiting.saturating_add(1);
+            }
+            Decision::Confirm { identity, name, .. } => {
+                contact.theirs = Some(Presenting::new(identity, name));
+                contact.pending.retain(|pending| Some(pending.act.number) > contact.asked);
+                self.become_mutual(from, about.at());
+                if let Some(contact) = self.contacts.get_mut(&from) {
+                    contact.asked = None;
+                }
+            }
+            Decision::Present { identity, name, .. } => {
+                contact.theirs = Some(Presenting::new(identity, name));
+                self.end_with((from, about.at()), Ending::Lapsed, |dialogue| {
+                    !dialogue.opened && dialogue.theirs().identity() != identity
+                });
+            }
+            Decision::Remove { .. } => {
+                contact.pending.clear();
+                self.end_contact(from, about.at());
+            }
+            Decision::Consent { session, .. } => {
+                self.fold_their_consent((from, session), shown, about);
+            }
+            Decision::Pause { session } => self.fold_their_pause(session, true),
+            Decision::Resume { session } => self.fold_their_pause(session, false),
+            Decision::Release { body, session } => {
+                let Some(dialogue) = self.dialogues.get_mut(&session) else { return };
+                dialogue.released = Some(body);
+                let parent = dialogue.terms().parent();
+                if let Some(above) = parent.and_then(|parent| self.dialogues.get_mut(&parent)) {
+                    above.unreleased.remove(&session);
+                }
+                parent.into_iter().for_each(|parent| self.reconfine(parent));
+            }
+            Decision::AcceptKey { .. }
+            | Decision::Assign { .. }
+            | Decision::Block { .. }
+            | Decision::Close { .. }
+            | Decision::Review { .. }
+            | Decision::Unblock { .. } => {}
+        }
+        self.tidy_due(from);
+    }
+
+    fn fold_their_consent(
+        &mut self,
+        (from, session): (OwnerId, SessionId),
+        shown: &Shown,
+        about: &About<'_>,
+    ) {
+        if let Some(terms) = &shown.terms {
+            match self.dialogues.get_mut(&session) {
+                None => {
+                    let dialogue = Dialogue::new(Side::Responder, terms.clone(), about.at());
+                    self.dialogues.insert(session, dialogue);
+                    if let Some(contact) = self.contacts.get_mut(&from) {
+                        contact.sessions = contact.sessions.saturating_add(1);
+                    }
+                }
+                Some(dialogue) => dialogue.reword(terms),
+            }
+        }
+        let Some(dialogue) = self.dialogues.get_mut(&session) else { return };
+        dialogue.last_at = about.at();
+        let wording = dialogue.amended.as_deref_mut().unwrap_or(&mut dialogue.wording);
+        wording.theirs = Some(shown.act.clone());
+        // Their consent to these terms proves that this owner's arrived.
+        if let (Some(ours), Some(contact)) = (&wording.ours, self.contacts.get_mut(&from)) {
+            contact.pending.retain(|pending| pending.act.number > ours.number);
+        }
+        self.adopt(session, about);
+    }
+
+    fn fold_their_pause(&mut self, session: SessionId, paused: bool) {
+        if let Some(dialogue) = self.dialogues.get_mut(&session) {
+            dialogue.pauses.theirs = paused;
+        }
+        self.reconfine(session);
+    }
+
+    fn fold_end(&mut self, signed: &SignedEnd, about: &About<'_>) {
+        let session = signed.end.session;
+        let Some(dialogue) = self.dialogues.get_mut(&session) else { return };
+        dialogue.arrived(signed.end.after);
+        dialogue.take_back(signed.end.after);
+        dialogue.in_flight.clear();
+        let reason =
+            if signed.end.reason == Ending::Parent { Ending::Owner } else { signed.end.reason };
+        self.end(session, reason, about.at());
+        if let Some(dialogue) = self.dialogues.get_mut(&session) {
+            dialogue.told = true;
+        }
+        self.note_due(session);
+    }
+
+    fn fold_entry(&mut self, signed: &SignedEntry, about: &About<'_>) {
+        let session = signed.entry.session;
+        let Some(dialogue) = self.dialogues.get_mut(&session) else { return };
+        dialogue.arrived(u64::MAX);
+        dialogue.head = Some(signed.head);
+        let side = dialogue.role.other();
+        let paused = dialogue.pauses;
+        let ending = dialogue.count(side, signed, about.at());
+        let changed = dialogue.pauses != paused;
+        let parent = dialogue.terms().parent().filter(|_| dialogue.released.is_none());
+        if changed {
+            self.reconfine(session);
+        }
+        // What is heard beneath a session must not be told in it before it is released.
+        let above = parent.filter(|_| signed.entry.turn().is_some());
+        if let Some((parent, dialogue)) =
+            above.and_then(|parent| Some((parent, self.dialogues.get_mut(&parent)?)))
+            && dialogue.unreleased.insert(session)
+        {
+            self.reconfine(parent);
+        }
+        self.note_due(session);
+        if let Some(reason) = ending {
+            self.end(session, reason, about.at());
+        }
+    }
+
+    pub(super) fn become_mutual(&mut self, peer: OwnerId, at: clawnet_core::Timestamp) {
+        let Some(contact) = self.contacts.get_mut(&peer) else { return };
+        if contact.asking.take().is_some() {
+            self.waiting = self.waiting.saturating_sub(1);
+        }
+        if contact.bond != Bond::Mutual {
+            contact.since = at;
+        }
+        contact.bond = Bond::Mutual;
+    }
+
+    pub(super) fn end_contact(&mut self, peer: OwnerId, at: clawnet_core::Timestamp) {
+        let Some(contact) = self.contacts.get_mut(&peer) else { return };
+        if contact.asking.take().is_some() {
+            self.waiting = self.waiting.saturating_sub(1);
+        }
+        contact.asked = None;
+        contact.bond = Bond::Ended;
+        contact.since = at;
+        self.end_with((peer, at), Ending::Contact, |_| true);
+    }
+}
+
+/// How many may wait for this owner's answer to become contacts.
+const WAITING_MAX: u32 = 64;
+/// How many sessions with one contact may be going on.
+pub(super) const SESSIONS_MAX: u32 = 256;

@@ -1,0 +1,304 @@
+//! What this ledger's owner decides about others: whether it may be decided, and what it does.
+use clawnet_core::{About, IdentityId, Misfit, OwnerId, SignedAct};
+
+use super::Relations;
+use crate::{
+    contact::{Bond, Contact, Pending, Presenting},
+    dialogue::{Dialogue, Pauses, Wording},
+    entry::Ending,
+    id::SessionId,
+    reason::Reason,
+    said::Decision,
+};
+
+impl Relations {
+    pub(super) fn check_decided(
+        &self,
+        decision: &Decision,
+        about: &About<'_>,
+    ) -> Result<(), Misfit> {
+        match decision {
+            Decision::AcceptKey { key, peer } => {
+                let changed = self.known(*peer)?.changed_key();
+                if changed == Some(*key) { Ok(()) } else { Err(Reason::Mismatch.into()) }
+            }
+            Decision::Ask { identity, name, note, peer } => {
+                self.check_presenting((*identity, name), about)?;
+                self.check_ask(*peer, note)
+            }
+            Decision::Assign { agent, session } => {
+                let ours = self.open_dialogue(*session)?.ours().identity();
+                if about.bound(*agent) == Some(ours) {
+                    Ok(())
+                } else {
+                    Err(Misfit::new("foreign_agent", "the agent acts for another identity"))
+                }
+            }
+            Decision::Block { peer } => {
+                let ended = self.contact(*peer).is_none_or(|it| it.bond == Bond::Ended);
+                let silent = ended && *peer != self.owner && !self.is_blocked(*peer);
+                if silent { Ok(()) } else { Err(Reason::Mismatch.into()) }
+            }
+            Decision::Close { session } => Ok(self.open_dialogue(*session).map(drop)?),
+            Decision::Confirm { asked, identity, name, peer } => {
+                self.check_presenting((*identity, name), about)?;
+                let contact = self.known(*peer)?;
+                let waits = contact.asking == Some(*asked) && contact.bond == Bond::Asking;
+                if waits { Ok(()) } else { Err(Reason::Mismatch.into()) }
+            }
+            Decision::Consent { revision, session, terms } => {
+                let dialogue = self.open_dialogue(*session)?;
+                let wording = dialogue.amended.as_deref().unwrap_or(&dialogue.wording);
+                if (wording.terms.revision, wording.digest) != (*revision, *terms) {
+                    return Err(Reason::Mismatch.into());
+                }
+                if wording.ours.is_some() {
+                    return Err(Reason::Replayed.into());
+                }
+                Ok(self.check_agreeable(dialogue, wording, about)?)
+            }
+            Decision::Pause { session } => self.check_pauses(*session, |it| !it.ours),
+            Decision::Resume { session } => self.check_pauses(*session, |it| it.ours),
+            Decision::Present { identity, name, peer } => {
+                self.check_presenting((*identity, name), about)?;
+                let mutual = self.known(*peer)?.bond == Bond::Mutual;
+                if mutual { Ok(()) } else { Err(Reason::Unknown.into()) }
+            }
+            Decision::Release { session, .. } => self.check_release(*session),
+            Decision::Remove { peer } => {
+                let ended = self.known(*peer)?.bond == Bond::Ended;
+                if ended { Err(Reason::Unknown.into()) } else { Ok(()) }
+            }
+            Decision::Review { peer, .. } => self.known(*peer).map(drop),
+            Decision::Unblock { peer } => {
+                if self.is_blocked(*peer) {
+                    Ok(())
+                } else {
+                    Err(Reason::Mismatch.into())
+                }
+            }
+        }
+    }
+
+    fn known(&self, peer: OwnerId) -> Result<&Contact, Misfit> {
+        self.contact(peer).ok_or_else(|| Reason::Unknown.into())
+    }
+
+    pub(super) fn is_blocked(&self, peer: OwnerId) -> bool {
+        self.contact(peer).is_some_and(|contact| contact.blocked)
+    }
+
+    fn check_presenting(
+        &self,
+        (identity, name): (IdentityId, &str),
+        about: &About<'_>,
+    ) -> Result<(), Misfit> {
+        if !about.is_live(identity) {
+            return Err(Misfit::new("not_live", "only a live identity is shown to others"));
+        }
+        check_text(name, NAME_CHARS_MAX)
+    }
+
+    fn check_ask(&self, peer: OwnerId, note: &str) -> Result<(), Misfit> {
+        if !note.is_empty() {
+            check_text(note, NOTE_CHARS_MAX)?;
+        }
+        let free = self.contact(peer).is_none_or(|contact| {
+            contact.bond == Bond::Ended || (contact.bond == Bond::Asking && contact.asked.is_none())
+        });
+        if free && peer != self.owner && !self.is_blocked(peer) {
+            Ok(())
+        } else {
+            Err(Reason::Mismatch.into())
+        }
+    }
+
+    fn check_pauses(
+        &self,
+        session: SessionId,
+        fits: impl Fn(&Pauses) -> bool,
+    ) -> Result<(), Misfit> {
+        let dialogue = self.open_dialogue(session)?;
+        if !dialogue.opened {
+            return Err(Reason::NotOpen.into());
+        }
+        if fits(&dialogue.pauses) { Ok(()) } else { Err(Reason::Replayed.into()) }
+    }
+
+    /// Only the far end of a session beneath another one has something to release.
+    fn check_release(&self, session: SessionId) -> Result<(), Misfit> {
+        let dialogue = self.session(session).ok_or(Reason::Unknown)?;
+        if !dialogue.opened {
+            return Err(Reason::NotOpen.into());
+        }
+        let far = dialogue.terms().responder.owner() == self.owner;
+        if far && dialogue.terms().parent().is_some() {
+            Ok(())
+        } else {
+            Err(Reason::WrongParty.into())
+        }
+    }
+
+    /// Whether anybody here may agree to `wording` now.
+    pub(super) fn check_agreeable(
+        &self,
+        dialogue: &Dialogue,
+        wording: &Wording,
+        about: &About<'_>,
+    ) -> Result<(), Reason> {
+        let contact = self.contact(dialogue.peer()).ok_or(Reason::Unknown)?;
+        contact.check_open()?;
+        if about.at() >= wording.terms.expires_at {
+            return Err(Reason::Expired);
+        }
+        let spoken = dialogue.used.saturating_add(dialogue.set_aside());
+        if dialogue.opened && wording.terms.turns_max <= spoken {
+            return Err(Reason::Limit);
+        }
+        if about.is_live(dialogue.ours().identity()) { Ok(()) } else { Err(Reason::WrongParty) }
+    }
+
+    pub(super) fn fold_decided(&mut self, decision: &Decision, about: &About<'_>) {
+        let Some(act) = about.act() else { return };
+        match decision {
+            Decision::AcceptKey { key, peer } => {
+                if let Some(keys) = self.contacts.get_mut(peer).and_then(|it| it.keys.as_mut()) {
+                    keys.accepted = *key;
+                }
+                self.reconfine_all(*peer);
+            }
+            Decision::Ask { identity, name, peer, .. } => {
+                let contact = self.contacts.entry(*peer);
+                let contact = contact.or_insert_with(|| Contact::new(Bond::Asked, about.at()));
+                if contact.bond != Bond::Asking {
+                    contact.bond = Bond::Asked;
+                }
+                contact.since = about.at();
+                contact.asked = Some(act.number);
+                contact.ours = Some(Presenting::new(*identity, name.as_str()));
+                self.show(*peer, Pending { act: act.clone(), text: None, terms: None });
+            }
+            Decision::Assign { agent, session } => {
+                if let Some(dialogue) = self.dialogues.get_mut(session) {
+                    dialogue.speaker = Some(*agent);
+                }
+            }
+            Decision::Block { peer } => self.fold_block(*peer, about),
+            Decision::Close { session } => {
+                let opened = self.session(*session).is_some_and(|dialogue| dialogue.opened);
+                let reason = if opened { Ending::Owner } else { Ending::Declined };
+                self.end(*session, reason, about.at());
+            }
+            Decision::Confirm { identity, name, peer, .. } => {
+                let ours = Presenting::new(*identity, name.as_str());
+                self.become_mutual(*peer, about.at());
+                if let Some(contact) = self.contacts.get_mut(peer) {
+                    contact.ours = Some(ours);
+                }
+                self.show(*peer, Pending { act: act.clone(), text: None, terms: None });
+            }
+            Decision::Consent { session, .. } => self.fold_consent(*session, act, about),
+            Decision::Pause { session } => self.fold_pause(*session, act, true),
+            Decision::Resume { session } => self.fold_pause(*session, act, false),
+            Decision::Present { identity, name, peer } => {
+                let (identity, ours) = (*identity, Presenting::new(*identity, name.as_str()));
+                if let Some(contact) = self.contacts.get_mut(peer) {
+                    contact.ours = Some(ours);
+                }
+                self.end_with((*peer, about.at()), Ending::Lapsed, |dialogue| {
+                    !dialogue.opened && dialogue.ours().identity() != identity
+                });
+                self.show(*peer, Pending { act: act.clone(), text: None, terms: None });
+            }
+            Decision::Release { body, session } => {
+                let Some(dialogue) = self.dialogues.get_mut(session) else { return };
+                dialogue.released = Some(*body);
+                let peer = dialogue.peer();
+                self.show(peer, Pending { act: act.clone(), text: Some(*body), terms: None });
+            }
+            Decision::Remove { peer } => {
+                self.end_contact(*peer, about.at());
+                self.show(*peer, Pending { act: act.clone(), text: None, terms: None });
+            }
+            Decision::Review { peer, review } => {
+                if let Some(contact) = self.contacts.get_mut(peer) {
+                    contact.review = *review;
+                }
+                self.reconfine_all(*peer);
+            }
+            Decision::Unblock { peer } => {
+                if let Some(contact) = self.contacts.get_mut(peer) {
+                    contact.blocked = false;
+                }
+            }
+        }
+    }
+
+    fn fold_block(&mut self, peer: OwnerId, about: &About<'_>) {
+        let contact = self.contacts.entry(peer);
+        let contact = contact.or_insert_with(|| Contact::new(Bond::Ended, about.at()));
+        contact.blocked = true;
+        contact.pending.clear();
+        self.due.remove(&peer);
+    }
+
+    fn fold_consent(&mut self, session: SessionId, act: &SignedAct, about: &About<'_>) {
+        let Some(dialogue) = self.dialogues.get_mut(&session) else { return };
+        let wording = dialogue.amended.as_deref_mut().unwrap_or(&mut dialogue.wording);
+        wording.ours = Some(act.clone());
+        dialogue.last_at = about.at();
+        // Whoever has not agreed has to see what to.
+        let terms = wording.theirs.is_none().then(|| Box::new(wording.terms.clone()));
+        let peer = dialogue.peer();
+        self.adopt(session, about);
+        self.show(peer, Pending { act: act.clone(), text: None, terms });
+    }
+
+    fn fold_pause(&mut self, session: SessionId, act: &SignedAct, paused: bool) {
+        let Some(dialogue) = self.dialogues.get_mut(&session) else { return };
+        dialogue.pauses.ours = paused;
+        let peer = dialogue.peer();
+        self.reconfine(session);
+        self.show(peer, Pending { act: act.clone(), text: None, terms: None });
+    }
+
+    /// Puts terms in force once both have agreed.
+    pub(super) fn adopt(&mut self, session: SessionId, about: &About<'_>) {
+        let Some(dialogue) = self.dialogues.get_mut(&session) else { return };
+        match dialogue.amended.take() {
+            Some(amended) if amended.agreed() => {
+                dialogue.before = Some(dialogue.wording.digest);
+                dialogue.wording = *amended;
+            }
+            Some(amended) => dialogue.amended = Some(amended),
+            None if dialogue.wording.agreed() && !dialogue.opened => {
+                dialogue.opened = true;
+                dialogue.previous = dialogue.wording.digest;
+            }
+            None => return,
+        }
+        dialogue.agreed = about.sequence();
+        dialogue.last_at = about.at();
+        self.reconfine(session);
+    }
+
+    pub(super) fn reconfine_all(&mut self, peer: OwnerId) {
+        for dialogue in self.dialogues.values_mut().filter(|dialogue| dialogue.peer() == peer) {
+            dialogue.epoch = dialogue.epoch.saturating_add(1);
+        }
+        self.confinements = self.confinements.saturating_add(1);
+    }
+}
+
+/// Text that is shown to people is bounded, visible and not blank.
+pub(super) fn check_text(text: &str, chars_max: usize) -> Result<(), Misfit> {
+    let fits = (1..=chars_max).contains(&text.chars().count());
+    if fits && !text.contains(char::is_control) && text.trim() == text {
+        Ok(())
+    } else {
+        Err(Misfit::new("text", format!("a text of 1 to {chars_max} visible characters is wanted")))
+    }
+}
+
+pub(super) const NAME_CHARS_MAX: usize = 64;
+pub(super) const NOTE_CHARS_MAX: usize = 500;
