@@ -210,8 +210,17 @@ impl Formatter for &mut Order {
         Err(io::Error::other("an integer has 128 bits"))
     }
 
-    fn write_raw_fragment<W: ?Sized + io::Write>(&mut self, _: &mut W, _: &str) -> io::Result<()> {
-        Err(io::Error::other("raw text is not a value"))
+    /// Text that was kept as it is, such as an act inside a fact, is written as it is.
+    fn write_raw_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        text: &str,
+    ) -> io::Result<()> {
+        if is_canonical(text.as_bytes()) {
+            writer.write_all(text.as_bytes())
+        } else {
+            Err(io::Error::other("a text inside it is not canonical"))
+        }
     }
 
     fn write_f32<W: ?Sized + io::Write>(&mut self, _: &mut W, _: f32) -> io::Result<()> {
