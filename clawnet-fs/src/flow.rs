@@ -30,7 +30,7 @@ use crate::{
     path::FsPath,
     refusal::FsError,
     source::Sources,
-    step::{Step, Trade},
+    step::{Step, Trade, passed_on},
 };
 
 /// How many pairs of run and label a node remembers.
@@ -107,10 +107,8 @@ impl Node {
         let identity = change.caller.identity();
         let label =
             |path| folders.locate_change_for(identity, path).map(|place| place.root.label());
-        for (nth, (step, carried)) in steps.iter().zip(carried).enumerate() {
-            let here = label(&step.path)?;
-            let destination = destination(steps, nth, step);
-            let to = if *destination == step.path { here } else { label(destination)? };
+        for (step, carried) in steps.iter().zip(carried) {
+            let to = label(&step.path)?;
             match carried {
                 Carried::Nothing => {}
                 Carried::OfTheRun => self.lets_write(change.caller, folders, to)?,
@@ -121,12 +119,9 @@ impl Node {
                 }
                 Carried::Kept(label) => folders.lets_flow(label, to)?,
                 Carried::Moved { from, home } => {
-                    let (from, to) = (label(from)?, here);
+                    let from = label(from)?;
                     if home.as_ref() != Some(to) {
                         folders.lets_flow(from, to)?;
-                    }
-                    if step.from().is_some() && step.trade.before().is_some() {
-                        folders.lets_flow(to, from)?;
                     }
                 }
             }
@@ -162,31 +157,14 @@ impl Changing<'_> {
                     let item = history.shelf().item(&step.slot).ok_or(FsError::Expired)?;
                     Carried::Kept(item.label.clone())
                 }
-                Trade::Shift { from, after, before } => {
-                    let alone = before.is_none() && after.kind != EntryKind::Directory;
+                Trade::Shift { from, after } => {
+                    let alone = after.kind != EntryKind::Directory;
                     Carried::Moved { from: from.clone(), home: home(alone) }
                 }
             })
         });
         carried.collect()
     }
-}
-
-/// Where what the `nth` step brings was when the change began, if an earlier step of the same change
-/// put it into the store on its way.
-fn passed_on<'s>(steps: &'s [Step], nth: usize, step: &Step) -> Option<&'s FsPath> {
-    let brings = !step.fresh && step.from().is_none() && step.trade.after().is_some();
-    let mut earlier = steps.iter().take(nth).rev();
-    let last = earlier.find(|earlier| brings && earlier.slot == step.slot)?;
-    last.trade.before().map(|_| &last.path)
-}
-
-/// Where what the `nth` step places is at the end of the change. What a shift will exchange for
-/// another thing stands in that thing's place only until then.
-fn destination<'s>(steps: &'s [Step], nth: usize, step: &'s Step) -> &'s FsPath {
-    let mut later = steps.iter().skip(nth + 1).filter(|later| later.trade.before().is_some());
-    let shift = later.find(|later| later.from().is_some() && later.path == step.path);
-    shift.and_then(Step::from).unwrap_or(&step.path)
 }
 
 /// The label of a path at the time of the moves that a change takes back: what comes back there is

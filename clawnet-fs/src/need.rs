@@ -89,14 +89,9 @@ fn of_step(step: &Step) -> Vec<Need> {
         }
         Trade::Place { after } => vec![need(Action::Write, path, after.holds())],
         Trade::Take { before } => vec![need(Action::Delete, path, before.holds())],
-        Trade::Shift { from, after, before: None } => {
+        Trade::Shift { from, after } => {
             let tree = after.holds();
             vec![need(Action::Delete, from, tree), need(Action::Write, path, tree)]
-        }
-        Trade::Shift { from, after, before: Some(before) } => {
-            let tree = after.holds() || before.holds();
-            let of = |path| [need(Action::Delete, path, tree), need(Action::Write, path, tree)];
-            [of(from), of(path)].concat()
         }
     }
 }

@@ -106,7 +106,7 @@ impl<'n> Plan<'n> {
         target: Option<Image>,
     ) -> Result<(), FsError> {
         let Some(before) = target else {
-            let trade = Trade::Shift { from: from.clone(), after: moved, before: None };
+            let trade = Trade::Shift { from: from.clone(), after: moved };
             self.trade(path, trade);
             return Ok(());
         };

@@ -226,9 +226,7 @@ fn look(engine: Engine<'_>, step: &Step) -> Found {
             Some(_) => Found::Unclear,
         },
         Trade::Place { after } => look_placed(step, after, slot.as_ref(), at_path.as_ref()),
-        Trade::Shift { from, after, before } => {
-            look_shifted(engine, step, from, (after, before.as_ref()))
-        }
+        Trade::Shift { from, after } => look_shifted(engine, step, from, after),
         Trade::Exchange { before, after } => match slot {
             None if step.fresh => Found::NotMade,
             None => Found::Unclear,
@@ -269,12 +267,7 @@ fn look_placed(step: &Step, after: &Image, slot: Option<&Image>, path: Option<&I
 }
 
 /// By what is at the two paths: the thing is the same one wherever it is.
-fn look_shifted(
-    engine: Engine<'_>,
-    step: &Step,
-    from: &FsPath,
-    (after, before): (&Image, Option<&Image>),
-) -> Found {
+fn look_shifted(engine: Engine<'_>, step: &Step, from: &FsPath, after: &Image) -> Found {
     let entry = |path: &FsPath| match engine.pin_of(path).and_then(|pin| pin.facts_of_entry()) {
         Err(error) if error.is_absence() => Ok(None),
         other => other,
@@ -285,15 +278,12 @@ fn look_shifted(
     let is = |facts: &Option<Facts>, image: &Image| {
         facts.is_some_and(|facts| (facts.kind, facts.ino) == (image.kind, image.ino))
     };
-    match before {
-        _ if is(&at_from, after) => Found::NotMade,
-        None if is(&at_path, after) => Found::Made { displaced: None, raced: false },
-        None if at_path.is_none() && at_from.is_some() => Found::NotMade,
-        Some(before) if is(&at_path, after) && is(&at_from, before) => {
-            Found::Made { displaced: None, raced: false }
-        }
-        Some(before) if is(&at_path, before) => Found::NotMade,
-        _ => Found::Unclear,
+    if is(&at_from, after) || at_from.is_some() && at_path.is_none() {
+        Found::NotMade
+    } else if is(&at_path, after) {
+        Found::Made { displaced: None, raced: false }
+    } else {
+        Found::Unclear
     }
 }
 

@@ -111,12 +111,9 @@ impl<'n> Sight<'n> {
                 self.is_untouched(path, before)?;
                 self.is_vacant(&step.slot)?;
             }
-            Trade::Shift { from, after, before } => {
+            Trade::Shift { from, after } => {
                 self.is_left(from, after)?;
-                match before {
-                    Some(before) => self.is_left(path, before)?,
-                    None => self.is_free(path)?,
-                }
+                self.is_free(path)?;
             }
         }
         Ok(step)
@@ -305,15 +302,11 @@ impl<'n> Sight<'n> {
 /// Where what is at `now` after a step was before it.
 fn before(now: Now, step: &Step) -> Result<Now, FsError> {
     match (now, &step.trade) {
-        (Now::Path(at), Trade::Shift { from, before, .. }) => {
+        (Now::Path(at), Trade::Shift { from, .. }) => {
             if let Some(rest) = at.rest_below(&step.path) {
                 return join(from, rest).map(Now::Path);
             }
-            match (at.rest_below(from), before) {
-                (Some(rest), Some(_)) => join(&step.path, rest).map(Now::Path),
-                (Some(_), None) => Ok(Now::Nowhere),
-                (None, _) => Ok(Now::Path(at)),
-            }
+            Ok(if at.rest_below(from).is_some() { Now::Nowhere } else { Now::Path(at) })
         }
         (Now::Path(at), trade) => {
             let Some(rest) = at.rest_below(&step.path) else { return Ok(Now::Path(at)) };

@@ -53,17 +53,15 @@ pub(crate) enum Trade {
     Place { after: Image },
     /// What is at the path goes to the slot, where nothing is.
     Take { before: Image },
-    /// What is at `from` comes to the path, in one rename: where nothing is, or in exchange for
-    /// what is there, which comes to `from`.
-    Shift { from: FsPath, after: Image, before: Option<Image> },
+    /// What is at `from` comes to the path, where nothing is, in one rename.
+    Shift { from: FsPath, after: Image },
 }
 
 impl Trade {
     pub(crate) const fn before(&self) -> Option<&Image> {
         match self {
             Self::Exchange { before, .. } | Self::Take { before } => Some(before),
-            Self::Shift { before, .. } => before.as_ref(),
-            Self::Place { .. } => None,
+            Self::Place { .. } | Self::Shift { .. } => None,
         }
     }
 
@@ -78,10 +76,8 @@ impl Trade {
 
     pub(crate) fn set_before(&mut self, image: Image) {
         match self {
-            Self::Exchange { before, .. }
-            | Self::Take { before }
-            | Self::Shift { before: Some(before), .. } => *before = image,
-            Self::Place { .. } | Self::Shift { before: None, .. } => {}
+            Self::Exchange { before, .. } | Self::Take { before } => *before = image,
+            Self::Place { .. } | Self::Shift { .. } => {}
         }
     }
 
@@ -100,9 +96,18 @@ impl Trade {
             Self::Exchange { before, after } => Self::Exchange { before: after, after: before },
             Self::Place { after } => Self::Take { before: after },
             Self::Take { before } => Self::Place { after: before },
-            Self::Shift { after, before, .. } => Self::Shift { from: path.clone(), after, before },
+            Self::Shift { after, .. } => Self::Shift { from: path.clone(), after },
         }
     }
+}
+
+/// Where what the `nth` step brings was when the change began, if an earlier step of the same change
+/// put it into the store on its way.
+pub(crate) fn passed_on<'s>(steps: &'s [Step], nth: usize, step: &Step) -> Option<&'s FsPath> {
+    let brings = !step.fresh && step.from().is_none() && step.trade.after().is_some();
+    let mut earlier = steps.iter().take(nth).rev();
+    let last = earlier.find(|earlier| brings && earlier.slot == step.slot)?;
+    last.trade.before().map(|_| &last.path)
 }
 
 /// A name in the store. Made of the owner, the intent and a number: never of what a user chose.

@@ -9,7 +9,7 @@ use clawnet_core::{
 use futures::executor::block_on;
 use tempfile::TempDir;
 
-use crate::{node::Changing, *};
+use crate::*;
 
 mod approval;
 mod attacks;

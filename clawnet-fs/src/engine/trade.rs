@@ -32,11 +32,9 @@ impl Engine<'_> {
             Trade::Exchange { .. } => renameat_with(store, slot, at, name, RenameFlags::EXCHANGE),
             Trade::Place { .. } => renameat_with(store, slot, at, name, RenameFlags::NOREPLACE),
             Trade::Take { .. } => renameat_with(at, name, store, slot, RenameFlags::NOREPLACE),
-            Trade::Shift { before, .. } => {
+            Trade::Shift { .. } => {
                 let from = ends.from.ok_or(FsError::NotReversible)?;
-                let displaces = before.is_some();
-                let how = if displaces { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
-                renameat_with(from.handle(), from.name(), at, name, how)
+                renameat_with(from.handle(), from.name(), at, name, RenameFlags::NOREPLACE)
             }
         };
         let moved = match &step.trade {
@@ -62,11 +60,8 @@ impl Engine<'_> {
         strict: bool,
     ) -> Result<bool, FsError> {
         let mut raced = false;
-        if let Trade::Shift { after, before, .. } = &mut step.trade {
+        if let Trade::Shift { after, .. } = &mut step.trade {
             shifted(ends.at, after)?;
-            if let (Some(before), Some(from)) = (before, ends.from) {
-                shifted(from, before)?;
-            }
         } else if let Some(before) = step.trade.before() {
             let displaced = ends.at.image_at(self.store.handle(), step.slot.as_str())?;
             let mut displaced = displaced.ok_or(FsError::Tampered)?;

@@ -10,7 +10,6 @@ use super::Key;
 use crate::{
     image::Image,
     label::Labels,
-    path::FsPath,
     step::{Slot, Step, Trade},
 };
 
@@ -117,9 +116,8 @@ impl Shelf {
             };
             self.take_out(&step.slot);
             let unknown = || (Arc::from(""), Arc::from(""));
-            let path = origin(steps, nth, step).as_str();
             let (folder, label) =
-                all.of(path).map_or_else(unknown, |(f, l)| (f.clone(), l.clone()));
+                all.of(step.path.as_str()).map_or_else(unknown, |(f, l)| (f.clone(), l.clone()));
             let weight = self.weights.remove(&step.slot);
             let size_bytes = weight.unwrap_or(image.size_bytes);
             *self.kept_bytes.entry(folder.clone()).or_default() += size_bytes;
@@ -173,13 +171,4 @@ fn left_in_slot(step: &Step) -> Left<'_> {
         Trade::Place { .. } => Left::Nothing,
         Trade::Shift { .. } => Left::AsItWas,
     }
-}
-
-/// Where what the `nth` step takes was before the change. What a shift displaced stands where the
-/// shifted thing came from by then.
-fn origin<'s>(steps: &'s [Step], nth: usize, step: &'s Step) -> &'s FsPath {
-    let before = steps.get(..nth).unwrap_or_default();
-    let shifts = before.iter().filter(|earlier| earlier.trade.before().is_some());
-    let came = shifts.rev().find(|earlier| earlier.from() == Some(&step.path));
-    came.map_or(&step.path, |earlier| &earlier.path)
 }

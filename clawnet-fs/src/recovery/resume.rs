@@ -141,8 +141,8 @@ fn tell(engine: Engine<'_>, steps: &[Step], first: usize, told: &mut [Told]) -> 
 }
 
 fn is_shifted(engine: Engine<'_>, step: &Step, made: bool) -> bool {
-    let Trade::Shift { from, after, before } = &step.trade else { return true };
-    match look_shifted(engine, step, from, (after, before.as_ref())) {
+    let Trade::Shift { from, after } = &step.trade else { return true };
+    match look_shifted(engine, step, from, after) {
         Found::Made { .. } => made,
         Found::NotMade => !made,
         Found::Unclear => false,

@@ -1,10 +1,6 @@
 //! Content stays with its label, whichever way it could leave.
 use super::*;
-use crate::{
-    pause::Point,
-    pin::Pin,
-    step::{Slot, Step, Trade},
-};
+use crate::pause::Point;
 
 impl World {
     /// The node over three folders: `/work`, `/other` labelled `other`, and `/third` labelled like
@@ -190,97 +186,64 @@ fn a_rule_that_ends_while_a_change_is_made_ends_the_change() {
     assert!(!world.folder("other").exists("second"));
 }
 
-/// Moves `from` to `to` by the steps of a move, over what is there if `over`.
-fn shift(world: &World, from: &str, to: &str, over: bool) -> Result<u64, FsError> {
-    let intent = 1_000 + world.node().journal().unwrap().history().len() as u64;
-    shift_back(world, (from, to), over, (intent, Vec::new()))
+fn moving(from: &str, to: &str) -> Move {
+    Move::new(path(from), path(to))
 }
 
-fn shift_back(
-    world: &World,
-    (from, to): (&str, &str),
-    over: bool,
-    (intent, reverses): (u64, Vec<u64>),
-) -> Result<u64, FsError> {
-    let caller = world.agent.caller();
-    let change = Changing {
-        caller,
-        intent,
-        at: Timestamp::from_millis(intent),
-        kind: "fs.move",
-        reverses,
-        content: &[],
-        strict: true,
-        confirm: &|| Ok(()),
-    };
-    world.node().change(&change, |_, folders| {
-        let (from, to) = (path(from), path(to));
-        let image =
-            |at: &FsPath| Pin::of(&folders.locate_for_change(at)?).and_then(|pin| pin.image());
-        let before = image(&to)?.filter(|_| over);
-        let shift = Trade::Shift {
-            from: from.clone(),
-            after: image(&from)?.unwrap(),
-            before: before.clone(),
-        };
-        let slot = |nth| Slot::of(caller.owner(), intent, nth);
-        let mut steps = vec![Step { path: to, slot: slot(0), fresh: true, trade: shift }];
-        if let Some(before) = before {
-            steps.push(Step {
-                path: from,
-                slot: slot(1),
-                fresh: true,
-                trade: Trade::Take { before },
-            });
-        }
-        Ok(steps)
-    })?;
-    Ok(intent)
-}
-
-fn is_flow<T: std::fmt::Debug>(result: &Result<T, FsError>) -> bool {
-    matches!(result, Err(FsError::FlowDenied { .. }))
+impl World {
+    fn redo(&self, intent: u64) -> Result<Redone, Refusal> {
+        let identity = self.agent.caller().identity();
+        let redo = self.node().redo_of(identity, intent).map_err(clawnet_core::Fault::from)?;
+        self.submit(&redo)
+    }
 }
 
 #[test]
 fn a_move_needs_a_rule_there_and_none_to_come_home() {
     let mut world = labelled(&[]);
-    assert!(is_flow(&shift(&world, "/work/file", "/other/moved", false)));
-    assert!(shift(&world, "/work/file", "/third/moved", false).is_ok(), "the same label");
-    shift(&world, "/third/moved", "/work/file", false).unwrap();
+    assert_eq!(world.code(&moving("/work/file", "/other/moved")), DENIED);
+    assert_eq!(world.code(&moving("/work/file", "/third/moved")), "ok", "the same label");
+    assert_eq!(world.code(&moving("/third/moved", "/work/file")), "ok");
     world.open_labelled(&[("/work", "other")]);
-    let moved = shift(&world, "/work/file", "/other/moved", false).unwrap();
+    let moved = world.submit(&moving("/work/file", "/other/moved")).unwrap().intent;
     world.open_labelled(&[]);
-    assert!(
-        is_flow(&shift(&world, "/other/moved", "/work/file", false)),
-        "another move is no undo"
-    );
+    let back = moving("/other/moved", "/work/file");
+    assert_eq!(world.code(&back), DENIED, "another move is no undo");
     // Its content comes home without a rule; but going out again is not coming home.
-    let undone = shift_back(&world, ("/other/moved", "/work/file"), false, (2_000, vec![moved]));
-    assert_eq!(undone, Ok(2_000));
-    let redone = shift_back(&world, ("/work/file", "/other/moved"), false, (2_001, vec![2_000]));
-    assert!(is_flow(&redone), "{redone:?}");
+    let undone = world.undo(moved).unwrap().intent;
+    assert_eq!(word(&world.redo(undone)), "failed flow_denied");
+    assert_eq!(world.work.read("file").unwrap(), b"secret");
+    world.open_labelled(&[("/work", "other")]);
+    world.redo(undone).unwrap();
 }
 
 #[test]
 fn a_directory_comes_home_only_by_a_rule() {
     let mut world = labelled(&[]);
     world.work.create_dir("dir").unwrap();
+    world.work.write("dir/ours", "what went along").unwrap();
     world.open_labelled(&[("/work", "other")]);
-    let moved = shift(&world, "/work/dir", "/other/dir", false).unwrap();
+    let there = moving("/work/dir", "/other/dir").recursive();
+    let moved = world.submit(&there).unwrap().intent;
     world.folder("other").write("dir/theirs", "what others put into it").unwrap();
-    let undone = shift_back(&world, ("/other/dir", "/work/dir"), false, (2_000, vec![moved]));
-    assert!(is_flow(&undone), "{undone:?}");
+    assert_eq!(word(&world.undo(moved)), "failed flow_denied");
+    world.open_labelled(&[("other", "/work")]);
+    world.undo(moved).unwrap();
+    assert!(world.work.exists("dir/theirs"));
 }
 
 #[test]
 fn what_a_move_displaces_keeps_its_label() {
     let mut world = labelled(&[]);
+    let over = moving("/work/file", "/other/file").overwriting();
+    assert_eq!(world.code(&over), DENIED);
     world.open_labelled(&[("/work", "other")]);
-    assert!(is_flow(&shift(&world, "/work/file", "/other/file", true)), "they change places");
-    world.open_labelled(&[("/work", "other"), ("other", "/work")]);
-    shift(&world, "/work/file", "/other/file", true).unwrap();
+    let moved = world.submit(&over).unwrap().intent;
     assert_eq!(world.folder("other").read("file").unwrap(), b"secret");
     let kept = world.node().kept().unwrap();
     assert_eq!((kept.len(), kept[0].label.as_str()), (1, "other"));
+    world.open_labelled(&[]);
+    world.undo(moved).unwrap();
+    assert_eq!(world.work.read("file").unwrap(), b"secret");
+    assert_eq!(world.folder("other").read("file").unwrap(), b"theirs");
 }
