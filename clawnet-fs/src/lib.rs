@@ -89,7 +89,7 @@
 //! | `fs.move`, `fs.rename` | [`Move`], [`Rename`] | delete and read here, write there; the same |
 //! | `fs.delete` | [`Delete`] | delete; of a directory that holds something, on everything beneath |
 //! | `fs.history` | [`History`] | list; entries about anything else are absent |
-//! | `fs.undo`, `fs.redo` | [`Undo`], [`Redo`] | whatever the way back does, today |
+//! | `fs.undo`, `fs.redo` | [`Undo`], [`Redo`] | whatever the way back does, today; read of what it moves |
 //! | `fs.rollback` | [`Rollback`] | list for the plan; to run it, all that every way back does |
 //!
 //! # The way back

@@ -3,9 +3,10 @@ use clawnet_core::{Action, Demands};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    image::Image,
     path::FsPath,
     refusal::FsError,
-    step::{Step, Trade},
+    step::{Step, Trade, passed_on},
 };
 
 /// What taking a change back does. At least one thing.
@@ -34,9 +35,16 @@ impl Needs {
     /// What these steps do, in the order they are made.
     pub(crate) fn of(steps: impl Iterator<Item = Step>) -> Result<Self, FsError> {
         let mut needs: Vec<Need> = Vec::new();
-        for need in steps.flat_map(|step| of_step(&step)) {
-            if !needs.contains(&need) {
-                needs.push(need);
+        let steps: Vec<Step> = steps.collect();
+        for (nth, step) in steps.iter().enumerate() {
+            // Read, too, as of a move: what comes to another place may be read there.
+            let from = step.from().or_else(|| passed_on(&steps, nth, step));
+            let tree = step.trade.after().is_some_and(Image::holds);
+            let read = from.map(|from| Need { action: Action::Read, path: from.clone(), tree });
+            for need in of_step(step).into_iter().chain(read) {
+                if !needs.contains(&need) {
+                    needs.push(need);
+                }
             }
         }
         needs.try_into().map_err(|_| FsError::NotReversible)

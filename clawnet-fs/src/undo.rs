@@ -14,8 +14,9 @@ use crate::{
 /// Takes back one change, whatever it was: an overwrite, a new file, a directory, a deletion, a
 /// move, or an undo.
 ///
-/// It says itself what it needs, so that layer 1 can judge it under today's rules; the node checks
-/// what it says against its journal. Obtained from [`Node::undo_of`], or out of what
+/// It says itself what it needs, so that layer 1 can judge it under today's rules: to change every
+/// path it changes, and to read what it moves to another. The node checks what it says against its
+/// journal. Obtained from [`Node::undo_of`], or out of what
 /// [`History`](crate::History) tells.
 ///
 /// **Promises** that the very file comes back, with its mode, times and attributes. **Refuses** if

@@ -160,3 +160,63 @@ fn what_may_not_be_read_is_not_moved_to_where_it_may() {
     let back = Rename::new(path("/work/secret/deep/x"), "y").unwrap();
     assert_eq!(word(&block_on(agent.submit(world.mount(), &back))), "denied forbidden");
 }
+
+/// The same on the way back: a move was taken back, or made again, under yesterday's rules.
+#[test]
+fn what_may_not_be_read_does_not_come_back_to_where_it_may() {
+    let all = || Rollback::look(path("/work"), Selection::Since(Timestamp::from_millis(0)));
+    for over in [false, true] {
+        let world = World::new();
+        let identity = world.agent.caller().identity();
+        for name in ["open", "secret"] {
+            world.work.create_dir_all(name).unwrap();
+            if over {
+                world.work.write(format!("{name}/to"), "replaced").unwrap();
+            }
+        }
+        world.work.write("secret/x", "hidden").unwrap();
+        world.work.write("open/x", "shown").unwrap();
+        let shift = |from, to| Move { overwrite: over, ..Move::new(path(from), path(to)) };
+        let out = world.submit(&shift("/work/secret/x", "/work/open/to")).unwrap().intent;
+        let undone = world.undo(out).unwrap().intent;
+        let put_in = world.submit(&shift("/work/open/x", "/work/secret/to")).unwrap().intent;
+        let redo = world.node().redo_of(identity, undone).unwrap();
+        let look = world.submit(&all()).unwrap();
+        let deny = Grant::new().deny(Action::Read, Region::subtree("fs:/work/secret").unwrap());
+        block_on(world.owner.grant(identity, deny)).unwrap();
+        let before = world.tree();
+        assert_eq!(world.code(&redo), "denied forbidden");
+        assert_eq!(word(&world.undo(put_in)), "denied forbidden");
+        assert_eq!(world.code(&look.operation.unwrap()), "denied forbidden");
+        assert_eq!(world.tree(), before);
+    }
+}
+
+/// What others put into a directory meanwhile goes along: layer 1 is asked about all of it.
+#[test]
+fn what_others_put_into_a_directory_does_not_come_back_unasked() {
+    let world = World::new();
+    world.work.create_dir_all("d/e").unwrap();
+    world.work.create_dir("there").unwrap();
+    let shift = Move::new(path("/work/d"), path("/work/there/d")).recursive();
+    let moved = world.submit(&shift).unwrap().intent;
+    world.work.write("there/d/e/private", "mine").unwrap();
+    let deny = Grant::new().deny(Action::Read, Region::subtree("fs:/work/there/d/e").unwrap());
+    block_on(world.owner.grant(world.agent.caller().identity(), deny)).unwrap();
+    assert_eq!(word(&world.undo(moved)), "denied forbidden");
+    assert!(world.work.exists("there/d/e/private") && !world.work.exists("d"));
+}
+
+/// What returns to its own path is told to nobody: who may write there may take back what it wrote.
+#[test]
+fn what_comes_back_to_its_own_path_needs_no_reading() {
+    let world = World::new();
+    world.work.write("file", "one").unwrap();
+    let over = world.write("/work/file", "two").unwrap().intent;
+    let gone = world.submit(&Delete::new(path("/work/file"))).unwrap().intent;
+    let deny = Grant::new().deny(Action::Read, Region::subtree("fs:/work").unwrap());
+    block_on(world.owner.grant(world.agent.caller().identity(), deny)).unwrap();
+    world.undo(gone).unwrap();
+    world.undo(over).unwrap();
+    assert_eq!(world.work.read("file").unwrap(), b"one");
+}
