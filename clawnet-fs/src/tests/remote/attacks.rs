@@ -27,6 +27,40 @@ fn a_listing_from_there_shows_what_layer_one_here_lets_be_listed() {
     assert_eq!(far.code(&page(2)), "limit_exceeded");
 }
 
+/// Nor does any other look: what can be left out is, and what is counted with the rest is not told.
+#[test]
+fn no_other_look_there_shows_what_layer_one_here_does_not_let_be_told() {
+    let far = Far::new();
+    for name in ["open", "secret"] {
+        far.work.create_dir(name).unwrap();
+    }
+    for name in ["open/a", "secret/plan", "secret/b"] {
+        far.write(name, "needle").unwrap();
+    }
+    far.submit(&Move::new(path("secret/b"), path("open/b"))).unwrap();
+    let search = |at: &FsPath| word(&far.submit(&Search::at(at.clone(), ["needle"])));
+    let by = Selection::Since(Timestamp::from_millis(0));
+    let look = |at: &FsPath| word(&far.submit(&Rollback::look(at.clone(), by.clone())));
+    let past = |at: &FsPath| -> Vec<String> {
+        let told = far.submit(&History::of(at.clone())).unwrap();
+        told.changes.iter().flat_map(|change| &change.paths).map(FsPath::to_string).collect()
+    };
+    let deny = |action, region: &str| {
+        let grant = Grant::new().deny(action, Region::subtree(region).unwrap());
+        block_on(far.owner.grant(far.agent.caller().identity(), grant)).unwrap()
+    };
+    let (top, open): (FsPath, FsPath) = ("/work".parse().unwrap(), path("open"));
+    assert_eq!((search(&top), look(&top), past(&top).len()), ("ok".into(), "ok".into(), 5));
+    deny(Action::List, "fs:/work/secret");
+    assert_eq!(search(&top), "failed unsupported");
+    assert_eq!(look(&top), "failed unsupported");
+    assert_eq!(past(&top), ["fs:/work/open/a"]);
+    assert_eq!((search(&open), look(&open)), ("ok".into(), "ok".into()), "all of it alike");
+    deny(Action::Read, "fs:/work/open/a");
+    assert_eq!(search(&open), "failed unsupported", "to search is to read");
+    assert_eq!(look(&open), "ok");
+}
+
 /// A receipt for another owner's intent of the same number says nothing about this one's.
 #[test]
 fn what_a_node_said_to_another_owner_is_not_believed() {
