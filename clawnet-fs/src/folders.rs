@@ -5,28 +5,25 @@
 //! what a path below the handle leads to, the operating system decides.
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
-    fs::File,
-    os::fd::{AsFd, BorrowedFd},
-    path::PathBuf,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use cap_std::{AmbientAuthority, fs::Dir};
 use clawnet_core::IdentityId;
-use rustix::fs::fstatfs;
 
 use crate::{
-    handle::{self, Facts},
+    handle::Facts,
     label::{Labels, is_label},
     name::{NameRule, Names},
     origin::Origin,
     path::{self, FsPath},
     refusal::FsError,
 };
+
+mod root;
+
+pub(crate) use root::{Access, Place, Root};
 
 /// The folders agents may touch, each under a name of the owner's choice.
 ///
@@ -159,9 +156,15 @@ impl Folders {
     }
 
     /// The same without a look.
+    pub(crate) fn stand_at(&mut self, folder: &str, path: PathBuf) -> Result<&Root, FolderError> {
+        let root = self.declared(folder)?;
+        root.stands_at = Some(path);
+        Ok(root)
+    }
+
     /// Where on this machine the folders are that a list says it of, and whether they may be
     /// changed: for a wall around the process, which is built of the same folders.
-    pub fn places(&self) -> impl Iterator<Item = (&std::path::Path, bool)> {
+    pub fn places(&self) -> impl Iterator<Item = (&Path, bool)> {
         self.roots.iter().filter_map(|root| {
             let changes = matches!(root.access, Access::ReadWrite);
             root.stands_at.as_deref().map(|path| (path, changes))
@@ -172,12 +175,6 @@ impl Folders {
     pub(crate) fn identities(&self) -> impl Iterator<Item = IdentityId> {
         let named = self.roots.iter().filter_map(|root| root.identities.as_deref());
         named.flatten().copied()
-    }
-
-    pub(crate) fn stand_at(&mut self, folder: &str, path: PathBuf) -> Result<&Root, FolderError> {
-        let root = self.declared(folder)?;
-        root.stands_at = Some(path);
-        Ok(root)
     }
 
     fn declared(&mut self, name: &str) -> Result<&mut Root, FolderError> {
@@ -195,27 +192,7 @@ impl Folders {
         if self.roots.iter().any(|root| root.parts == parts) {
             return Err(FolderError::Declared);
         }
-        // The types of this number differ by platform; its bits are the same.
-        let file_system =
-            i128::from(fstatfs(&*folder).map_err(FsError::from)?.f_type) & 0xffff_ffff;
-        if !LOCAL.contains(&file_system) {
-            return Err(FolderError::FileSystem);
-        }
-        let facts = handle::look(folder.as_fd(), ".")?;
-        self.roots.push(Root {
-            parts,
-            name: name.into(),
-            folder,
-            access,
-            facts,
-            label: name.into(),
-            identities: None,
-            keep: Keep::default(),
-            stands_at: None,
-            moved: AtomicBool::new(false),
-            trades: Err("the node is not open"),
-            open: OnceLock::new(),
-        });
+        self.roots.push(Root::new((name, parts), folder, access)?);
         self.roots.sort_by_key(|root| std::cmp::Reverse(root.parts.len()));
         Ok(self)
     }
@@ -277,9 +254,7 @@ impl Folders {
         }
         let mut rest = path.parts()?;
         let root = self.serving(&rest).ok_or(FsError::NotWhitelisted)?;
-        if root.moved.load(Ordering::Acquire) {
-            return Err(FsError::Moved);
-        }
+        root.stands()?;
         rest.drain(..root.parts.len().min(rest.len()));
         rest.iter().try_for_each(|part| self.names.judge(part))?;
         Ok(Place { root, rest })
@@ -334,7 +309,7 @@ impl Folders {
         if place.root.access == Access::ReadOnly {
             return Err(FsError::ReadOnly);
         }
-        place.root.trades.map_err(FsError::Unsupported)?;
+        place.root.trades().map_err(FsError::Unsupported)?;
         Ok(place)
     }
 
@@ -347,7 +322,7 @@ impl Folders {
     /// there.
     pub(crate) fn is_none_of_them(&self, directory: &Facts) -> Result<(), FsError> {
         let place = |facts: &Facts| (facts.ino, facts.device);
-        let declared = self.roots.iter().any(|root| place(&root.facts) == place(directory));
+        let declared = self.roots.iter().any(|root| place(root.facts()) == place(directory));
         if declared { Err(FsError::RootProtected) } else { Ok(()) }
     }
 
@@ -368,10 +343,6 @@ impl Folders {
     }
 }
 
-/// File systems whose resolution and renames are known: ext2 to ext4, tmpfs, XFS, Btrfs, F2FS and
-/// overlays of them. Network file systems and what is no disk (procfs, sysfs) are not among them.
-const LOCAL: &[i128] = &[0xEF53, 0x0102_1994, 0x5846_5342, 0x9123_683E, 0xF2F5_2010, 0x794C_7630];
-
 /// The components of a folder's name.
 pub(crate) fn name_parts(name: &str) -> Result<Vec<String>, FolderError> {
     let text = format!("fs:{name}");
@@ -380,138 +351,6 @@ pub(crate) fn name_parts(name: &str) -> Result<Vec<String>, FolderError> {
         return Err(FolderError::WholeVolume);
     }
     Ok(parts.into_iter().map(str::to_owned).collect())
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
-    ReadOnly,
-    ReadWrite,
-}
-
-/// One declared folder. The handle is private for good: no `Deref`, no `AsFd`.
-pub(crate) struct Root {
-    parts: Vec<String>,
-    name: Arc<str>,
-    folder: Arc<Dir>,
-    access: Access,
-    facts: Facts,
-    label: Arc<str>,
-    /// To whom it is served. To everybody, if nothing is said.
-    identities: Option<Box<[IdentityId]>>,
-    keep: Keep,
-    /// Where the owner sees it.
-    stands_at: Option<PathBuf>,
-    /// When it was last looked at, something else stood there.
-    moved: AtomicBool,
-    /// Whether things here can trade places with the node's store.
-    trades: Result<(), &'static str>,
-    /// The folder once more, since something in it was first to change.
-    open: OnceLock<Arc<File>>,
-}
-
-impl Root {
-    pub(crate) fn handle(&self) -> BorrowedFd<'_> {
-        self.folder.as_fd()
-    }
-
-    pub(crate) fn facts(&self) -> &Facts {
-        &self.facts
-    }
-
-    pub(crate) fn trades(&self) -> Result<(), &'static str> {
-        self.trades
-    }
-
-    pub(crate) fn set_trades(&mut self, trades: Result<(), &'static str>) {
-        self.trades = trades;
-    }
-
-    pub(crate) fn name(&self) -> &Arc<str> {
-        &self.name
-    }
-
-    pub(crate) fn label(&self) -> &Arc<str> {
-        &self.label
-    }
-
-    pub(crate) fn keep(&self) -> Keep {
-        self.keep
-    }
-
-    /// The same folder as `other`, under the same name and at the same place.
-    pub(crate) fn is_declared_as(&self, name: &str, stands_at: &std::path::Path) -> bool {
-        *self.name == *name && self.stands_at.as_deref() == Some(stands_at)
-    }
-
-    /// Its handle, for the next list to serve it by.
-    pub(crate) fn folder(&self) -> Arc<Dir> {
-        self.folder.clone()
-    }
-
-    /// Refuses an identity it is not served to, as if it were not declared.
-    pub(crate) fn serves(&self, identity: IdentityId) -> Result<(), FsError> {
-        match &self.identities {
-            Some(identities) if !identities.contains(&identity) => Err(FsError::NotWhitelisted),
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    /// Refuses a folder that was removed since it was declared, or is not any more where the owner
-    /// sees it: a link or another directory stands there. Else what it is now.
-    pub(crate) fn is_there(&self) -> Result<Facts, FsError> {
-        let facts = Facts::of(self.handle())?;
-        if facts.links == 0 {
-            return Err(FsError::Moved);
-        }
-        let Some(path) = &self.stands_at else { return Ok(facts) };
-        match Facts::of_path(path) {
-            Ok(found) if found.is_same_object(&self.facts) => Ok(facts),
-            _ => Err(FsError::Moved),
-        }
-    }
-
-    /// The folder itself, open for more than paths: what is given may be good for those only.
-    pub(crate) fn directory(&self) -> Result<Arc<File>, FsError> {
-        if let Some(open) = self.open.get() {
-            return Ok(open.clone());
-        }
-        let open = Arc::new(File::from(handle::directory(self.handle(), ".")?));
-        Ok(self.open.get_or_init(|| open).clone())
-    }
-
-    /// Looks where it is, for all who are served until the next look. True if it moved.
-    pub(crate) fn look(&self) -> bool {
-        let moved = self.stands_at.is_some() && self.is_there().is_err();
-        self.moved.store(moved, Ordering::Release);
-        moved
-    }
-}
-
-impl fmt::Debug for Root {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "/{} {:?}", self.parts.join("/"), self.access)
-    }
-}
-
-/// A path as the folder that serves it sees it.
-#[derive(Debug)]
-pub(crate) struct Place<'n, 'p> {
-    pub(crate) root: &'n Root,
-    pub(crate) rest: Vec<&'p str>,
-}
-
-impl Place<'_, '_> {
-    /// The path below the folder, `.` for the folder itself.
-    pub(crate) fn relative(&self) -> String {
-        if self.rest.is_empty() { ".".into() } else { self.rest.join("/") }
-    }
-
-    /// The directory that holds it, and what it is called there.
-    pub(crate) fn split(&self) -> Result<(String, String), FsError> {
-        let (name, above) = self.rest.split_last().ok_or(FsError::RootProtected)?;
-        let above = if above.is_empty() { ".".into() } else { above.join("/") };
-        Ok((above, (*name).to_owned()))
-    }
 }
 
 /// Why a folder cannot be declared.
