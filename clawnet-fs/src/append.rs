@@ -1,6 +1,4 @@
 //! `fs.append`: more at the end of a file, in one step and with what was there kept.
-use std::{fs::File, os::unix::fs::FileExt};
-
 use clawnet_core::{
     Action, Admission, Authorized, Caller, Demands, Denial, Digest, Effect, Endpoint, Fault,
     Operation, Version,
@@ -132,24 +130,10 @@ fn plan(
         within("the file with what is added", size_bytes, Write::SIZE_BYTES_MAX)?;
         let place = folders.locate(path)?;
         let (file, _) = handle::content(place.root.handle(), &place.relative())?;
-        read_into(&mut hasher, &file, before.size_bytes)?;
+        image::digest_into(&mut hasher, &file, before.size_bytes)?;
     }
     hasher.update(operation.content.as_slice());
     let digest = Digest::from_bytes(*hasher.finalize().as_bytes());
     plan.bring(path, before, Image::planned(size_bytes, digest))?;
     Ok(plan.bringing(Source::Longer))
-}
-
-fn read_into(hasher: &mut blake3::Hasher, file: &File, size: u64) -> Result<(), FsError> {
-    let mut buffer = vec![0; 64 * 1024];
-    let mut offset = 0;
-    while offset < size {
-        let read = file.read_at(&mut buffer, offset)?;
-        if read == 0 {
-            break;
-        }
-        hasher.update(buffer.get(..read).unwrap_or_default());
-        offset += read as u64;
-    }
-    Ok(())
 }

@@ -216,6 +216,16 @@ pub(crate) fn version(images: &[Option<&Image>]) -> Version {
 /// The BLAKE3 digest of the first `size_bytes` of a file, read through its handle.
 pub(crate) fn digest(file: &File, size_bytes: u64) -> Result<Digest, FsError> {
     let mut hasher = blake3::Hasher::new();
+    digest_into(&mut hasher, file, size_bytes)?;
+    Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
+}
+
+/// The same, as the beginning of something longer.
+pub(crate) fn digest_into(
+    hasher: &mut blake3::Hasher,
+    file: &File,
+    size_bytes: u64,
+) -> Result<(), FsError> {
     let capacity = usize::try_from(size_bytes.min(CHUNK_BYTES)).unwrap_or_default();
     let mut buffer = vec![0; capacity.max(1)];
     let mut offset = 0;
@@ -227,7 +237,7 @@ pub(crate) fn digest(file: &File, size_bytes: u64) -> Result<Digest, FsError> {
         hasher.update(buffer.get(..read).unwrap_or_default());
         offset += read as u64;
     }
-    Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
+    Ok(())
 }
 
 const CHUNK_BYTES: u64 = 64 * 1024;
