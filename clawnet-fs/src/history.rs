@@ -10,8 +10,7 @@ use crate::{
     need::Needs,
     node::Node,
     path::FsPath,
-    read::within,
-    refusal::FsError,
+    refusal::{FsError, within},
     reversal::needs_of,
     step::Step,
 };

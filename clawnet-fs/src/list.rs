@@ -13,8 +13,7 @@ use crate::{
     held::Held,
     node::Node,
     path::{FsPath, PathError},
-    read::within,
-    refusal::FsError,
+    refusal::{FsError, within},
     walk::{SCANNED_MAX, Walk},
 };
 

@@ -20,10 +20,8 @@ use crate::{
     image,
     node::Node,
     path::FsPath,
-    refusal::FsError,
+    refusal::{FsError, within},
 };
-
-pub(crate) use crate::refusal::within;
 
 /// Reads a file.
 ///

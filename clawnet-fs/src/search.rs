@@ -13,8 +13,7 @@ use crate::{
     held::Held,
     node::Node,
     path::FsPath,
-    read::within,
-    refusal::FsError,
+    refusal::{FsError, within},
 };
 
 mod content;

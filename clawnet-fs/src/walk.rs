@@ -9,8 +9,7 @@ use crate::{
     folders::{Folders, Place},
     handle::{self, EntryKind, Facts, kind_of},
     path::FsPath,
-    read::within,
-    refusal::FsError,
+    refusal::{FsError, within},
 };
 
 /// What an operation on a directory may be shown of it, and of the directories in it.

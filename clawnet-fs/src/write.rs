@@ -14,8 +14,7 @@ use crate::{
     node::{Changing, Node},
     path::{FsPath, PathError},
     plan::{Look, Plan, is_version, leads_to},
-    read::within,
-    refusal::FsError,
+    refusal::{FsError, within},
     source::{Planned, Source},
     step::{Step, Trade},
 };

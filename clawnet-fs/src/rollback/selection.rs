@@ -8,8 +8,7 @@ use super::{Rollback, touches};
 use crate::{
     journal::{Change, Journal, State, Which},
     path::FsPath,
-    read::within,
-    refusal::FsError,
+    refusal::{FsError, within},
 };
 
 /// Which changes of the identity.
