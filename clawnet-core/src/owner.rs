@@ -130,6 +130,20 @@ impl Owner {
         self.act_on(|_, _| Ok(Act::Declare { fact: fact.clone() })).await
     }
 
+    /// The same with something that belongs to it, which is kept beside the ledger first: the fact
+    /// names its digest. It can be erased without breaking the chain.
+    pub async fn declare_with<P: Projection>(
+        &self,
+        fact: P::Fact,
+        body: &[u8],
+    ) -> Result<SignedAct, OwnerError> {
+        // What cannot follow leaves nothing behind.
+        let vetted = Fact::of::<P>(&fact).map_err(ActError::from)?;
+        drop(self.ledger.vet(&vetted, Actor::Owner)?);
+        self.ledger.keep(body).await?;
+        self.declare::<P>(fact).await
+    }
+
     /// Takes a grant back. When this returns no intent that uses it can follow.
     pub async fn revoke(&self, grant: GrantId) -> Result<(), OwnerError> {
         self.act(|_, _| Act::Revoke { grant }).await.map(drop)
@@ -225,12 +239,7 @@ impl Owner {
 
     /// A body by its digest, checked against it.
     pub(crate) async fn kept_body(&self, digest: Digest) -> Result<Option<Vec<u8>>, OwnerError> {
-        let Some(bytes) = self.ledger.store.body(self.id(), digest).await? else { return Ok(None) };
-        if Digest::of_content(&bytes) == digest {
-            return Ok(Some(bytes));
-        }
-        let what = "its content does not have its digest".into();
-        Err(StoreError::Damaged { position: format!("body {digest}"), what }.into())
+        Ok(self.ledger.body(digest).await?)
     }
 
     fn bound_at(&self, number: u64, identity: IdentityId, job: Option<&str>) -> Agent {

@@ -1,6 +1,7 @@
 //! What other crates put in the ledger, and see of it.
 use super::Kernel;
 use crate::{
+    digest::Digest,
     fact::{Fact, FactError, Misfit, NotProjected},
     key::{BadSignature, Signature},
     ledger::{AppendError, CheckpointError, Growth, ProofError},
@@ -8,6 +9,7 @@ use crate::{
     projection::Projection,
     record::{Actor, Credential},
     store::{Durability, StoreError},
+    time::Timestamp,
 };
 
 impl Kernel {
@@ -23,21 +25,13 @@ impl Kernel {
     ) -> Result<u64, DeclareError> {
         let fact = Fact::of::<P>(fact)?;
         let ledger = &*self.ledger;
+        // What is refused anyway leaves nothing behind.
+        let vetted = ledger.vet(&fact, Actor::Kernel)?;
         let body = match body {
-            Some(body) => {
-                // What is refused anyway leaves nothing behind.
-                drop(ledger.vet(&fact, Actor::Kernel)?);
-                let kept = ledger.store.keep_body(ledger.owner, body).await;
-                Some(kept.map_err(|error| match error {
-                    StoreError::TooLarge { size_bytes, .. } => {
-                        DeclareError::TooLarge { size_bytes }
-                    }
-                    error => DeclareError::Store(ledger.fail(error)),
-                })?)
-            }
+            Some(body) => Some(ledger.keep(body).await?),
             None => None,
         };
-        let appended = ledger.declare(fact, body, Durability::Durable)?;
+        let appended = ledger.declare((fact, vetted), body, Durability::Durable)?;
         ledger.settle(appended.commit).await?;
         // A state that cannot be kept is no fault of this fact, which is recorded.
         drop(ledger.keep_up().await);
@@ -47,7 +41,9 @@ impl Kernel {
     /// The same without waiting: durable with the next durable record, and within 100 ms. For what
     /// is said again if it is lost, such as an acknowledgement.
     pub fn declare_buffered<P: Projection>(&self, fact: &P::Fact) -> Result<u64, DeclareError> {
-        let appended = self.ledger.declare(Fact::of::<P>(fact)?, None, Durability::Buffered)?;
+        let fact = Fact::of::<P>(fact)?;
+        let vetted = self.ledger.vet(&fact, Actor::Kernel)?;
+        let appended = self.ledger.declare((fact, vetted), None, Durability::Buffered)?;
         Ok(appended.sequence)
     }
 
@@ -81,6 +77,24 @@ impl Kernel {
     /// Quick where `from` is recent; nothing is recorded.
     pub async fn growth(&self, from: u64) -> Result<Growth, ProofError> {
         self.ledger.grown(from).await
+    }
+
+    /// How the ledger stood at its first `to` records, and what shows that those begin with the
+    /// first `from`: for what was said then, and is said again.
+    pub async fn growth_to(&self, from: u64, to: u64) -> Result<Growth, ProofError> {
+        self.ledger.grown_to(from, to).await
+    }
+
+    /// What was kept beside the ledger under this digest, checked against it; none if it never was,
+    /// or is erased. For crates that tell it again: it asks nobody.
+    pub async fn body(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        self.ledger.body(digest).await
+    }
+
+    /// The time, by the kernel's clock: never less than that of the last record.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.ledger.now()
     }
 }
 
@@ -131,5 +145,7 @@ impl From<AppendError> for DeclareError {
     }
 }
 
+#[cfg(test)]
+mod again;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use crate::{
     policy::ActError,
     projection::{About, Told, Untold, read},
     record::{Actor, Event, SignedAct},
-    store::Durability,
+    store::{Durability, StoreError},
     time::Timestamp,
 };
 
@@ -38,25 +38,46 @@ impl Ledger {
         Ok(Vetted { told, claims })
     }
 
-    /// Appends a fact of the kernel's.
+    /// Appends a fact of the kernel's, which was vetted; it is vetted again where it has to be.
     pub(crate) fn declare(
         &self,
-        fact: Fact,
+        (fact, mut vetted): (Fact, Vetted),
         body: Option<Digest>,
         class: Durability,
     ) -> Result<Appended, AppendError> {
         let event = Event::Declared { body, fact };
         for _ in 0..ATTEMPTS_MAX {
-            let Some(fact) = event.fact() else { break };
-            let vetted = self.vet(fact, Actor::Kernel)?;
-            let mut inner = self.lock()?;
-            let about = (Actor::Kernel, &event);
-            if let Some(appended) = self.append_vetted(&mut inner, about, &vetted, class)? {
+            let appended = {
+                let mut inner = self.lock()?;
+                self.append_vetted(&mut inner, (Actor::Kernel, &event), &vetted, class)?
+            };
+            if let Some(appended) = appended {
                 return Ok(appended);
             }
+            let Some(fact) = event.fact() else { break };
+            vetted = self.vet(fact, Actor::Kernel)?;
         }
         let unsettled = Misfit::new("unsettled", "what it rests on changed again and again");
         Err(ActError::from(unsettled).into())
+    }
+
+    /// Keeps what goes with a fact, before a record names it.
+    pub(crate) async fn keep(&self, body: &[u8]) -> Result<Digest, AppendError> {
+        self.store.keep_body(self.owner, body).await.map_err(|error| match error {
+            // What is too large is refused whole, and the store goes on.
+            StoreError::TooLarge { size_bytes, .. } => ActError::TooLarge { size_bytes }.into(),
+            error => AppendError::Store(self.fail(error)),
+        })
+    }
+
+    /// A body by its digest, checked against it.
+    pub(crate) async fn body(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(bytes) = self.store.body(self.owner, digest).await? else { return Ok(None) };
+        if Digest::of_content(&bytes) == digest {
+            return Ok(Some(bytes));
+        }
+        let what = "its content does not have its digest".into();
+        Err(StoreError::Damaged { position: format!("body {digest}"), what })
     }
 
     /// Appends an event with a fact that was vetted; or does not, if it rests on other signatures

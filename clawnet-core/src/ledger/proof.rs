@@ -63,6 +63,16 @@ impl Ledger {
         Ok(Growth { size, root, path: Some(path) })
     }
 
+    /// The same as it was with the first `to` records.
+    pub(crate) async fn grown_to(&self, from: u64, to: u64) -> Result<Growth, ProofError> {
+        let root = self.root_at(to).await?;
+        if from == 0 || from == to {
+            return Ok(Growth { size: to, root, path: None });
+        }
+        let (path, _) = self.growth(from, (to, root)).await?;
+        Ok(Growth { size: to, root, path: Some(path) })
+    }
+
     /// That record `sequence` is under `checkpoint`.
     pub(crate) async fn prove(
         &self,
