@@ -22,6 +22,7 @@
 //! ```
 
 mod address;
+mod transport;
 mod id;
 mod reason;
 mod terms;
@@ -41,4 +42,8 @@ pub use reason::Reason;
 pub use relations::Relations;
 pub use said::{Came, Decision, Evidence, Refused, Review, Said, Shown};
 pub use terms::{DEPTH_MAX, Level, Proposal, Terms, TermsError};
+pub use transport::{
+    Arrived, Closed, Counts, FRAME_BYTES_MAX, Faults, Hub, JoinError, MemoryTransport, NotProven,
+    Proven, SendError, SimulatedNetwork, SimulatedTransport, Transport,
+};
 pub use wire::{Envelope, Letter, To};
