@@ -6,7 +6,9 @@
 //! [`Party`](crate::Party)'s.
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use clawnet_core::{About, Actor, Claim, Event, Misfit, OwnerId, Projection, Timestamp};
+use clawnet_core::{
+    About, Actor, Cause, Claim, Confinement, Event, Intent, Misfit, OwnerId, Projection, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -19,6 +21,7 @@ use crate::{
 };
 
 mod came;
+mod confine;
 mod decided;
 mod draft;
 mod due;
@@ -30,8 +33,6 @@ pub(crate) use due::Due;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Relations {
-    /// Counts what changes what may be done because of any session.
-    confinements: u64,
     contacts: BTreeMap<OwnerId, Contact>,
     dialogues: BTreeMap<SessionId, Dialogue>,
     /// Peers for whom something is to be sent, and the sessions it is about.
@@ -98,7 +99,6 @@ impl Relations {
         dialogue.ended = Some(Ended { at, reason });
         dialogue.amended = None;
         dialogue.epoch = dialogue.epoch.saturating_add(1);
-        self.confinements = self.confinements.saturating_add(1);
         let peer = dialogue.peer();
         if let Some(contact) = self.contacts.get_mut(&peer) {
             contact.sessions = contact.sessions.saturating_sub(1);
@@ -156,8 +156,7 @@ impl Relations {
     fn reconfine(&mut self, session: SessionId) {
         if let Some(dialogue) = self.dialogues.get_mut(&session) {
             dialogue.epoch = dialogue.epoch.saturating_add(1);
-            self.confinements = self.confinements.saturating_add(1);
-        }
+            }
     }
 }
 
@@ -167,7 +166,6 @@ impl Projection for Relations {
 
     fn begin(owner: OwnerId) -> Self {
         Self {
-            confinements: 0,
             contacts: BTreeMap::new(),
             dialogues: BTreeMap::new(),
             due: BTreeMap::new(),
@@ -222,7 +220,21 @@ impl Projection for Relations {
     fn observe(&mut self, event: &Event, about: &About<'_>) {
         if let Event::Act(signed) = event {
             self.observe_act(signed, about);
+        } else if let Event::Intent(Intent { cause: Some(cause), kind, .. }) = event
+            && cause.projection() == Self::NAME
+            && !kind.starts_with("net.")
+            && let Ok(session) = cause.name().parse()
+        {
+            self.observe_deed(session);
         }
+    }
+
+    fn confine(&self, cause: &Cause) -> Option<Confinement> {
+        self.confine_to(cause)
+    }
+
+    fn confined(&self, cause: &Cause) -> Option<u64> {
+        self.confined_by(cause)
     }
 }
 

@@ -286,7 +286,6 @@ impl Relations {
         for dialogue in self.dialogues.values_mut().filter(|dialogue| dialogue.peer() == peer) {
             dialogue.epoch = dialogue.epoch.saturating_add(1);
         }
-        self.confinements = self.confinements.saturating_add(1);
     }
 }
 
