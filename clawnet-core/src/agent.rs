@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::{
     bound::{Bound, Caller, Seat, Unbound},
+    cause::Cause,
     denial::{Denial, DenyCode, Layer},
     endpoint::{Admission, Authorized, Endpoint, Fault, Mount},
     id::{GrantId, IdentityId},
@@ -33,6 +34,24 @@ impl Agent {
     #[must_use]
     pub fn caller(&self) -> &Caller {
         self.seat.caller()
+    }
+
+    /// The same agent, acting because of `cause` and not of the owner's own accord: it acts under
+    /// its identity's scope *and* what the cause permits, by whichever projection knows it. Every
+    /// record of what it does names the cause.
+    ///
+    /// **Promises** that nothing it does begins once the cause is over. **Refuses** a cause that
+    /// permits nothing now, and an agent that has one already: nobody gets out of a confinement by
+    /// taking another.
+    pub fn because(&self, cause: Cause) -> Result<Self, Denial> {
+        let denied = |code| Denial::of(Layer::Identity, code);
+        if self.caller().cause().is_some() {
+            return Err(denied(DenyCode::CauseHeld));
+        }
+        if self.seat.ledger.peek().confined(Some(&cause)).is_none() {
+            return Err(denied(DenyCode::CauseOver));
+        }
+        Ok(Self { seat: self.seat.because(cause) })
     }
 
     /// Asks for one effect. There is no other way to cause one.
@@ -76,7 +95,8 @@ impl Agent {
 
     /// Hands part of the own scope on, to a new identity beneath this agent's. It needs the right
     /// to `delegate` on `identity:` and the own identity, is asked for and recorded like any other
-    /// operation, and can only narrow: the new identity acts under this scope *and* the grant.
+    /// operation, and can only narrow: the new identity acts under this scope *and* the grant. An
+    /// agent with a cause hands nothing on: what limits it does not go along.
     pub async fn delegate(&self, name: &str, grant: Grant) -> Result<IdentityId, Refusal> {
         let own = format!("identity:{}", self.caller().identity());
         let Ok(identity) = own.parse::<Resource>() else {
@@ -123,6 +143,10 @@ impl Office<'_> {
 
 impl Endpoint<Delegate> for Office<'_> {
     fn admit(&self, operation: &Delegate, caller: &Caller) -> Result<Admission, Denial> {
+        if caller.cause().is_some() {
+            let what = "what limits it because of its cause would not go along";
+            return Err(Denial::by_endpoint("cause_held", what));
+        }
         let ledger = &self.0.ledger;
         let now = ledger.now();
         let inner = ledger.peek();
@@ -170,3 +194,6 @@ impl Judgement {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,9 +12,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::value::RawValue;
 
 use crate::{
+    cause::Cause,
     digest::{Digest, OPERATION},
     id::{AgentId, IdentityId, OwnerId, TicketId},
-    operation::Demanded,
+    operation::{Demanded, digest_of},
     resource::Region,
     rule::RuleId,
     time::Timestamp,
@@ -119,12 +120,20 @@ pub struct Ticket {
 pub struct Question {
     /// Which agent asks.
     pub agent: AgentId,
+    /// Because of what, if not of the owner's own accord. A yes is void for anything that happens
+    /// because of something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// The epoch of what limited it because of that. A yes is void in any other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confinement: Option<u64>,
     /// Content to read before deciding, by digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<ContentRef>,
     /// What the operation would touch.
     pub demands: Demanded,
-    /// The digest of kind and operation: what a yes is a yes to.
+    /// The digest of kind, endpoint, operation, and what it happens because of: what a yes is a
+    /// yes to.
     pub digest: Digest,
     /// The policy epoch of the identity when it asked. A yes is void in any other.
     pub epoch: u64,
@@ -159,6 +168,9 @@ impl Question {
         let mount = self.mount.escape_debug();
         let mut text = format!("`{name}` ({}) asks for {}", self.identity, self.kind);
         _ = writeln!(text, " at `{mount}`");
+        if let Some(cause) = &self.cause {
+            _ = writeln!(text, "  (because of {cause}, not of your own accord)");
+        }
         for (action, region) in self.demands.iter() {
             if let Region::Subtree(root) = region {
                 let root = shown(root.as_str());
@@ -187,10 +199,11 @@ impl Question {
     /// Whether it asks about the operation it shows, and bears the name of its own place: `sequence`
     /// of `owner`'s ledger.
     pub(crate) fn is_what_it_says(&self, owner: OwnerId, sequence: u64) -> bool {
-        let content = self.content.as_ref().map_or(&[][..], |content| content.digest.as_bytes());
+        let content = self.content.as_ref().map(|content| &content.digest);
         let operation = self.operation.as_str().as_bytes();
-        let parts = [self.kind.as_bytes(), self.mount.as_bytes(), operation, content];
-        OPERATION.digest(&parts) == self.digest
+        let named = (self.kind.as_str(), self.mount.as_str());
+        digest_of(named, operation, (content, self.cause.as_ref().map(Cause::source)))
+            == self.digest
             && TicketId::made_for(owner, sequence, self.digest) == self.ticket
     }
 
@@ -252,6 +265,8 @@ mod tests {
         let forged = r#"{"path":"fs:/a","note":["x\n  path: \"fs:/b\"\u202e","\u2028\u009b"]}"#;
         let question = Question {
             agent: AgentId::made_at(OwnerId::of_key(&[0; 32]), 1, 0),
+            cause: None,
+            confinement: None,
             content: None,
             demands: crate::operation::Demands::one(Action::Write, &"fs:/a".parse().unwrap())
                 .and_tree(Action::Delete, &"fs:/old".parse().unwrap())

@@ -2,10 +2,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{
+    cause::Cause,
     denial::{Denial, DenyCode, Layer},
     id::{AgentId, IdentityId, OwnerId},
     ledger::Ledger,
-    scope::Scope,
+    scope::{Confining, Scope},
     store::StoreError,
 };
 
@@ -17,6 +18,7 @@ pub struct Caller {
     identity: IdentityId,
     agent: AgentId,
     job: Option<Arc<str>>,
+    cause: Option<Cause>,
 }
 
 impl Caller {
@@ -44,6 +46,12 @@ impl Caller {
     pub fn job(&self) -> Option<&str> {
         self.job.as_deref()
     }
+
+    /// Why it is done, if not of the owner's own accord.
+    #[must_use]
+    pub fn cause(&self) -> Option<&Cause> {
+        self.cause.as_ref()
+    }
 }
 
 /// An agent's place at its kernel: who it is, and the scope it acted under last. On cache lines of
@@ -55,14 +63,21 @@ pub(crate) struct Seat {
     caller: Caller,
     /// The scope, and the version of the policy it was taken at. Its own lock: agents do not wait
     /// for each other.
-    scope: Mutex<Option<(u64, Arc<Scope>)>>,
+    known: Mutex<Option<(u64, Arc<Scope>)>>,
 }
 
 impl Seat {
     pub(crate) fn new(ledger: Arc<Ledger>, bound: (AgentId, IdentityId, Option<&str>)) -> Self {
         let (agent, identity, job) = bound;
-        let caller = Caller { owner: ledger.owner, identity, agent, job: job.map(Arc::from) };
-        Self { ledger, caller, scope: Mutex::default() }
+        let (owner, job) = (ledger.owner, job.map(Arc::from));
+        let caller = Caller { owner, identity, agent, job, cause: None };
+        Self { ledger, caller, known: Mutex::default() }
+    }
+
+    /// The same agent, acting because of `cause`.
+    pub(crate) fn because(&self, cause: Cause) -> Self {
+        let caller = Caller { cause: Some(cause), ..self.caller.clone() };
+        Self { ledger: self.ledger.clone(), caller, known: Mutex::default() }
     }
 
     pub(crate) fn caller(&self) -> &Caller {
@@ -83,16 +98,19 @@ pub(crate) struct Bound<'s> {
 }
 
 impl<'s> Bound<'s> {
-    /// Looks the identity's scope up. Without a change of policy it costs two atomic reads.
+    /// Looks the identity's scope up. Without a change of policy it costs two atomic reads; for an
+    /// agent with a cause, a look at the projection that knows it.
     pub(crate) fn prove(seat: &'s Seat) -> Result<Self, Unbound> {
         let ledger = &*seat.ledger;
         if let Some(error) = ledger.failure() {
             return Err(Unbound::Ledger(error.clone()));
         }
         let version = ledger.version();
-        let mut known = seat.scope.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = seat.known.lock().unwrap_or_else(PoisonError::into_inner);
         let (version, scope) = match &*known {
-            Some((at, scope)) if *at == version => (version, scope.clone()),
+            Some((at, scope)) if *at == version && scope.confining.stands(seat) => {
+                (version, scope.clone())
+            }
             Some(_) | None => {
                 let mut inner = ledger.lock_still().map_err(Unbound::Ledger)?;
                 // Read under the lock that changes are made under: never newer than the scope.
@@ -104,6 +122,18 @@ impl<'s> Bound<'s> {
                     return Err(Unbound::Denied(Denial::of(Layer::Identity, code)));
                 }
                 let scope = inner.scope(seat.caller.identity);
+                let scope = match &seat.caller.cause {
+                    None => scope,
+                    Some(cause) => {
+                        let confinement = inner.projections.confine(cause);
+                        drop(inner);
+                        let denied = |code| Unbound::Denied(Denial::of(Layer::Identity, code));
+                        let confinement = confinement.ok_or(DenyCode::CauseOver);
+                        let confined = confinement
+                            .and_then(|confinement| scope.confined(ledger.owner, &confinement));
+                        Arc::new(confined.map_err(denied)?)
+                    }
+                };
                 *known = Some((version, scope.clone()));
                 (version, scope)
             }
@@ -126,6 +156,14 @@ impl<'s> Bound<'s> {
 
     pub(crate) fn scope(&self) -> &Scope {
         &self.scope
+    }
+}
+
+impl Confining {
+    /// Whether it is still what limits an agent because of its cause.
+    fn stands(&self, seat: &Seat) -> bool {
+        let Some(cause) = &seat.caller.cause else { return true };
+        seat.ledger.peek().confined(Some(cause)) == self.epoch
     }
 }
 

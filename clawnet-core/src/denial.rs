@@ -162,6 +162,12 @@ pub enum DenyCode {
     DelegationDepth,
     /// What decided changed under the decision, again and again.
     Unsettled,
+    /// What the agent acts because of permits nothing: it is over, or unknown.
+    CauseOver,
+    /// What the agent acts because of is limited by rules that count uses, which nothing counts.
+    CauseMetered,
+    /// The agent acts because of something already: it takes no other cause.
+    CauseHeld,
     /// More rules ask or deny beneath it than are looked at: demand it in parts.
     TooWide,
 }
@@ -186,6 +192,9 @@ impl fmt::Display for DenyCode {
             Self::QuestionLimit => "too many open questions",
             Self::DelegationDepth => "delegated too deep",
             Self::Unsettled => "the policy kept changing",
+            Self::CauseOver => "what it acts because of permits nothing, or no more",
+            Self::CauseMetered => "what it acts because of is limited by rules that count uses",
+            Self::CauseHeld => "it acts because of something already",
             Self::TooWide => "too many rules lie beneath it",
         })
     }

@@ -97,7 +97,8 @@ impl Directive {
         let content = self.content.as_ref().map(|content| &content.digest);
         let bytes = self.operation.as_str().as_bytes();
         self.format == FORMAT
-            && self.digest == operation::digest_of((&self.kind, &self.mount), bytes, content)
+            && self.digest
+                == operation::digest_of((&self.kind, &self.mount), bytes, (content, None))
     }
 }
 

@@ -366,7 +366,8 @@ impl<O: Operation> Authorized<'_, O> {
             size_bytes: bytes.len() as u64,
         });
         let named = (O::KIND, self.admitted.mount);
-        let digest = digest_of(named, &request.bytes, content.as_ref().map(|it| &it.digest));
+        let digest =
+            digest_of(named, &request.bytes, (content.as_ref().map(|it| &it.digest), None));
         let valid_for = to.valid_for.min(Directive::VALID_FOR_MAX);
         let sign = |kernel, issued_at: Timestamp| Directive {
             agent: caller.agent(),

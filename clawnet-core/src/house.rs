@@ -8,6 +8,7 @@ use std::{
 };
 
 use crate::{
+    cause::Cause,
     denial::{Denial, DenyCode, Layer},
     id::IdentityId,
     operation::{Code, Demands},
@@ -31,6 +32,8 @@ pub trait HousePolicy: Send + Sync + 'static {
 pub struct HouseQuestion<'a> {
     /// Who acts.
     pub identity: IdentityId,
+    /// Because of what, if not of the owner's own accord.
+    pub cause: Option<&'a Cause>,
     /// The operation's kind.
     pub kind: &'static str,
     /// The operation's canonical JSON.

@@ -20,6 +20,8 @@ use std::{
 };
 
 use crate::{
+    approval::Question,
+    cause::Cause,
     denial::DenyCode,
     fact::NotProjected,
     house::HousePolicy,
@@ -28,7 +30,7 @@ use crate::{
     policy::{ActError, State},
     projection::{About, Panicked, Projection, Projections, Registered, Told},
     record::{Act, Actor, Event, Outcome, OutcomeKind, SignedAct, chain, encode},
-    scope::{Mandate, Scope},
+    scope::{Confining, Mandate, Scope},
     store::{Batch, Commit, Durability, Frame, Head, Store, StoreError},
     time::{HighWater, Timestamp},
 };
@@ -390,6 +392,23 @@ impl Inner {
         projections.take_in(told, event, &About { sequence, at, actor, act: event.act(), state })
     }
 
+    /// The epoch of what limits whoever acts because of `cause`; none without one, and none where
+    /// it permits nothing.
+    pub(crate) fn confined(&self, cause: Option<&Cause>) -> Option<u64> {
+        self.projections.confined(cause?)
+    }
+
+    /// Whether the yes to this question could still be spent, as far as its cause goes.
+    pub(crate) fn is_open(&self, question: &Question) -> bool {
+        self.confined(question.cause.as_ref()) == question.confinement
+    }
+
+    /// How many questions of `identity` wait at `now`.
+    pub(crate) fn waiting(&self, identity: IdentityId, now: Timestamp) -> usize {
+        let waiting = self.state.waiting(identity, now);
+        waiting.filter(|asked| self.is_open(&asked.question)).count()
+    }
+
     /// The scope `identity` acts under now, compiled if it changed.
     pub(crate) fn scope(&mut self, identity: IdentityId) -> Arc<Scope> {
         let epoch = self.state.epoch(identity);
@@ -404,7 +423,7 @@ impl Inner {
         }
         let barred = self.state.barred(identity);
         let known = barred != Some(DenyCode::Foreign);
-        let scope = Arc::new(Scope { epoch, barred, mandates });
+        let scope = Arc::new(Scope { epoch, barred, mandates, confining: Confining::default() });
         if known {
             self.scopes.insert(identity, scope.clone());
         }

@@ -190,6 +190,7 @@ mod canonical;
 mod operation;
 mod rule;
 mod denial;
+mod cause;
 mod scope;
 mod approval;
 mod key;
@@ -220,6 +221,7 @@ pub use agent::Agent;
 pub use approval::{Approval, ContentRef, OperationText, Question, Ticket, Version};
 pub use bound::Caller;
 pub use bundle::{Bundle, BundleError, Granted, Grantor, NotABundle, Proven, Unproven, Who};
+pub use cause::{Cause, Confinement, NotACause};
 pub use denial::{Denial, DenyCode, Difference, Layer, NearMiss};
 pub use digest::{Digest, NotHex};
 pub use directive::{

@@ -380,11 +380,11 @@ impl<'o, O: Operation> Request<'o, O> {
         Ok(Self { operation, demands, bytes })
     }
 
-    /// What an approval names: the kind, the endpoint's name, the canonical bytes, and the content
-    /// that travels with them.
-    pub(crate) fn digest(&self, mount: &str) -> Digest {
+    /// What an approval names: the kind, the endpoint's name, the canonical bytes, the content
+    /// that travels with them, and what it happens because of.
+    pub(crate) fn digest(&self, mount: &str, because: Option<&str>) -> Digest {
         let content = self.operation.content().map(Digest::of_content);
-        digest_of((O::KIND, mount), &self.bytes, content.as_ref())
+        digest_of((O::KIND, mount), &self.bytes, (content.as_ref(), because))
     }
 
     /// The canonical bytes as text, which JSON always is.
@@ -393,14 +393,18 @@ impl<'o, O: Operation> Request<'o, O> {
     }
 }
 
-/// The digest of an operation of this kind at that mount.
+/// The digest of an operation of this kind at that mount. What happens because of something has
+/// another than what does not; all that happens because of one session has the same.
 pub(crate) fn digest_of(
     (kind, mount): (&str, &str),
     bytes: &[u8],
-    content: Option<&Digest>,
+    (content, because): (Option<&Digest>, Option<&str>),
 ) -> Digest {
     let content = content.map_or(&[][..], |digest| digest.as_bytes());
-    OPERATION.digest(&[kind.as_bytes(), mount.as_bytes(), bytes, content])
+    let own = [kind.as_bytes(), mount.as_bytes(), bytes, content];
+    let Some(because) = because else { return OPERATION.digest(&own) };
+    let [kind, mount, bytes, content] = own;
+    OPERATION.digest(&[kind, mount, bytes, content, because.as_bytes()])
 }
 
 /// Why an operation cannot be judged: it has no canonical bytes, or too many.

@@ -64,6 +64,7 @@ impl<'a, O: Operation> Permit<'a, O> {
         }
         let asked = HouseQuestion {
             identity: self.bound.seat().caller().identity(),
+            cause: self.bound.seat().caller().cause(),
             kind: O::KIND,
             operation: self.request.text(),
             demands,

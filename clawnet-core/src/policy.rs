@@ -267,10 +267,14 @@ impl State {
         })
     }
 
-    /// How many questions of `identity` wait at `now`.
-    pub(crate) fn waiting(&self, identity: IdentityId, now: Timestamp) -> usize {
-        let own = self.questions.values().filter(|asked| asked.question.identity == identity);
-        own.filter(|asked| !asked.granted && now < asked.question.expires).count()
+    /// The questions of `identity` that wait at `now`.
+    pub(crate) fn waiting(
+        &self,
+        identity: IdentityId,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &Asked> {
+        let own = self.questions.values().filter(move |asked| asked.question.identity == identity);
+        own.filter(move |asked| !asked.granted && now < asked.question.expires)
     }
 
     fn act(&mut self, sequence: u64, at: Timestamp, signed: &SignedAct) {

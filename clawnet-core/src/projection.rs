@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     canonical,
+    cause::{Cause, Confinement},
     fact::{Claim, Fact, FactError, Misfit, NotProjected},
     id::{AgentId, IdentityId, OwnerId},
     key::PublicKey,
@@ -60,6 +61,22 @@ pub trait Projection: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// record that is no fact.
     fn observe(&mut self, event: &Event, about: &About<'_>) {
         _ = (event, about);
+    }
+
+    /// What limits an agent that acts because of `cause`, besides its identity's scope. None, as
+    /// always unless this is implemented, permits nothing.
+    ///
+    /// **Promises** the implementor makes: a confinement that changed has another epoch, and a
+    /// cause that is over has none.
+    fn confine(&self, cause: &Cause) -> Option<Confinement> {
+        _ = cause;
+        None
+    }
+
+    /// The epoch of [`confine`](Self::confine), without the rest of it: asked under the ledger's
+    /// lock before every intent and every effect.
+    fn confined(&self, cause: &Cause) -> Option<u64> {
+        self.confine(cause).map(|confinement| confinement.epoch)
     }
 }
 
@@ -186,6 +203,9 @@ impl SignedAct {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod toy;
+
 /// A projection a kernel is opened with.
 #[derive(Clone, Copy)]
 pub(crate) struct Registered {
@@ -310,6 +330,23 @@ impl Projections {
         catch_unwind(AssertUnwindSafe(each)).map_err(|_| Panicked)
     }
 
+    /// The epoch of what limits whoever acts because of `cause`, or none if nothing is permitted.
+    pub(crate) fn confined(&self, cause: &Cause) -> Option<u64> {
+        let fold = self.knowing(cause)?;
+        catch_unwind(AssertUnwindSafe(|| fold.confined(cause))).ok().flatten()
+    }
+
+    /// What limits whoever acts because of `cause`, or none if nothing is permitted.
+    pub(crate) fn confine(&self, cause: &Cause) -> Option<Confinement> {
+        let fold = self.knowing(cause)?;
+        catch_unwind(AssertUnwindSafe(|| fold.confine(cause))).ok().flatten()
+    }
+
+    fn knowing(&self, cause: &Cause) -> Option<&dyn Folds> {
+        let fold = self.0.iter().find(|fold| fold.name() == cause.projection())?;
+        Some(&**fold)
+    }
+
     /// The state of `P`, if it is folded here.
     pub(crate) fn of<P: Projection>(&self) -> Result<&P, NotProjected> {
         let mut states = self.0.iter().filter_map(|fold| fold.state().downcast_ref::<P>());
@@ -343,6 +380,8 @@ trait Folds: Send + Sync {
     fn check(&self, fact: &dyn Any, about: &About<'_>) -> Result<(), Misfit>;
     fn fold(&mut self, fact: &dyn Any, about: &About<'_>);
     fn observe(&mut self, event: &Event, about: &About<'_>);
+    fn confine(&self, cause: &Cause) -> Option<Confinement>;
+    fn confined(&self, cause: &Cause) -> Option<u64>;
 }
 
 struct Fold<P>(P);
@@ -379,5 +418,13 @@ impl<P: Projection> Folds for Fold<P> {
 
     fn observe(&mut self, event: &Event, about: &About<'_>) {
         self.0.observe(event, about);
+    }
+
+    fn confine(&self, cause: &Cause) -> Option<Confinement> {
+        self.0.confine(cause)
+    }
+
+    fn confined(&self, cause: &Cause) -> Option<u64> {
+        self.0.confined(cause)
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::{
     approval::{OperationText, Question, Version},
+    cause::Cause,
     denial::Denial,
     digest::{CHAIN, Digest},
     fact::Fact,
@@ -290,6 +291,9 @@ pub struct Intent {
     /// The approval it spends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<TicketId>,
+    /// Because of what, if not of the owner's own accord.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
     /// What it touches.
     pub demands: Demanded,
     /// What it does to the world.
@@ -302,7 +306,8 @@ pub struct Intent {
     pub mount: std::sync::Arc<str>,
     /// The operation itself.
     pub operation: OperationText,
-    /// One rule for each demand and mandate, which together let it pass.
+    /// One rule for each demand and mandate of the identity's, which together let it pass. What
+    /// limits it because of its cause, the cause's own records say.
     pub rules: smallvec::SmallVec<[RuleId; 2]>,
     /// What it acts on, as layer 2 found it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -359,6 +364,9 @@ pub enum Recalled {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Refused {
+    /// Because of what, if not of the owner's own accord.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
     /// What it would touch, unless it was malformed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub demands: Option<Demanded>,

@@ -16,8 +16,9 @@ use std::{fmt, sync::Arc};
 use smallvec::SmallVec;
 
 use crate::{
+    cause::Confinement,
     denial::{Denial, DenyCode, Layer, NearMiss},
-    id::IdentityId,
+    id::{GrantId, IdentityId, OwnerId},
     operation::{Action, Demand, Demands},
     resource::{Region, Resource},
     rule::{RuleId, Verdict},
@@ -41,6 +42,17 @@ pub(crate) struct Scope {
     pub(crate) barred: Option<DenyCode>,
     /// The owner's first. An empty chain denies.
     pub(crate) mandates: SmallVec<[Arc<Mandate>; 2]>,
+    /// What limits it because of a cause: these mandates come first.
+    pub(crate) confining: Confining,
+}
+
+/// Mandates of a confinement, at the front of a scope.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Confining {
+    /// The confinement's epoch, if there is one.
+    pub(crate) epoch: Option<u64>,
+    /// The record each of them rests on.
+    records: SmallVec<[u64; 2]>,
 }
 
 /// What layer 1 says about one operation at one moment. It proves nothing and runs nothing: only
@@ -60,6 +72,36 @@ pub struct Judgement {
 }
 
 impl Scope {
+    /// The same, under a confinement too. One that permits nothing has no mandates, or counts uses.
+    pub(crate) fn confined(
+        &self,
+        owner: OwnerId,
+        confinement: &Confinement,
+    ) -> Result<Self, DenyCode> {
+        if confinement.mandates.is_empty() {
+            return Err(DenyCode::CauseOver);
+        }
+        if confinement.is_metered() {
+            return Err(DenyCode::CauseMetered);
+        }
+        let mut confining = Confining { epoch: Some(confinement.epoch), ..Confining::default() };
+        let mut mandates = SmallVec::new();
+        for (nth, (issued, rules)) in (CONFINING..).zip(&confinement.mandates) {
+            // No grant of this ledger's has this identifier: those end with 0 and 1.
+            let grant = GrantId::made_at(owner, *issued, nth);
+            let held = (0..).zip(rules.rules()).map(|(index, rule)| Held {
+                id: RuleId { grant, index },
+                issued: *issued,
+                rule: rule.clone(),
+                meter: None,
+            });
+            mandates.push(Arc::new(Mandate::compile(None, held.collect())));
+            confining.records.push(*issued);
+        }
+        mandates.extend(self.mandates.iter().cloned());
+        Ok(Self { epoch: self.epoch, barred: self.barred.clone(), mandates, confining })
+    }
+
     /// The rule of this module's page.
     pub(crate) fn judge(&self, demands: &Demands<'_>, now: Timestamp) -> Judgement {
         self.judge_at(demands, now.into())
@@ -81,7 +123,10 @@ impl Scope {
                 match mandate.judge(*demand, at) {
                     Finding::Pass(verdict, rules) => {
                         judgement.verdict = judgement.verdict.min(verdict);
-                        judgement.use_rules(rules);
+                        // A confinement's rules are no grants, and count nothing.
+                        if nth_mandate >= self.confining.records.len() {
+                            judgement.use_rules(rules);
+                        }
                     }
                     Finding::Deny(code, rule) => return judgement.denied(code, rule),
                 }
@@ -106,9 +151,14 @@ impl Scope {
             self.near_miss(judgement.at, demands, now)
         };
         let above = judgement.at.1 + 1 < self.mandates.len();
-        let rule = judgement.rules.last().copied();
         let near_miss = near_miss.map(Box::new);
-        Denial { near_miss, rule, above, ..Denial::of(layer, code) }
+        let denial = Denial { near_miss, above, ..Denial::of(layer, code) };
+        let confining = self.confining.records.get(judgement.at.1);
+        match confining.filter(|_| self.barred.is_none()) {
+            // The identity's scope may let it pass.
+            Some(record) => denial.because(format_args!("confined by record {record}")),
+            None => Denial { rule: judgement.rules.last().copied(), ..denial },
+        }
     }
 
     fn near_miss(
@@ -140,6 +190,9 @@ impl Scope {
         if self.barred.is_some() { Vec::new() } else { survey::abilities(self, now) }
     }
 }
+
+/// What a confinement's mandates are named after, beside their record: the first of them.
+const CONFINING: u32 = 2;
 
 /// When something is judged.
 #[derive(Debug, Clone, Copy)]

@@ -19,6 +19,7 @@ use std::{
 use crate::{
     approval::{ContentRef, OperationText, Ticket},
     bound::{Bound, Seat, Unbound},
+    cause::Cause,
     denial::{Denial, DenyCode, Layer},
     endpoint::{Admitted, Endpoint, Fault, Mount},
     ledger::{AppendError, Content, Draft, Entry, Opening},
@@ -146,10 +147,13 @@ fn enter<'a, O: Operation>(
     let (bound, request) = (permit.bound(), permit.request());
     let seat = bound.seat();
     // Content may be large, and to hand it out is the application's code: not under the lock.
-    let digest = (permit.verdict() == Verdict::Ask).then(|| request.digest(mount));
+    let digest = (permit.verdict() == Verdict::Ask)
+        .then(|| request.digest(mount, seat.caller().cause().map(Cause::source)));
     let draft = Draft {
         agent: seat.caller().agent(),
         identity: seat.caller().identity(),
+        cause: seat.caller().cause(),
+        confined: bound.scope().confining.epoch,
         kind: O::KIND,
         effect: O::EFFECT,
         demands: &request.demands,
@@ -232,6 +236,7 @@ fn refuse(
 ) -> Refusal {
     let event = |asked: Option<(&Demands<'_>, &str)>| {
         Event::Denied(Refused {
+            cause: seat.caller().cause().cloned(),
             demands: asked.map(|(demands, _)| demands.recorded()),
             denial: denial.clone(),
             kind: kind.into(),

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     approval::Question,
+    cause::Cause,
     id::{IdentityId, OwnerId, TicketId},
     operation::Demanded,
     policy::DEPTH_MAX,
@@ -312,6 +313,11 @@ fn is_of(question: &Question, record: &AuditRecord, intent: &Intent) -> bool {
         && intent.kind == question.kind
         && *intent.mount == *question.mount
         && intent.version == question.version
+        && because(intent.cause.as_ref()) == because(question.cause.as_ref())
+}
+
+fn because(cause: Option<&Cause>) -> Option<&str> {
+    cause.map(Cause::source)
 }
 
 /// The question an act answers.
@@ -376,6 +382,7 @@ mod tests {
         let first = Demands::one(Action::Read, &demands[0]);
         let all = demands[1..].iter().fold(first, |all, one| all.and(Action::Read, one));
         let intent = Intent {
+            cause: None,
             approval: None,
             demands: all.recorded(),
             effect: Effect::Observe,

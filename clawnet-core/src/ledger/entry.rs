@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 use super::{AppendError, CheckpointError, Inner, Ledger};
 use crate::{
     approval::{ContentRef, OperationText, Question, Ticket, Version},
+    cause::Cause,
     denial::{Denial, DenyCode, Layer},
     digest::Digest,
     id::{AgentId, IdentityId, TicketId},
@@ -25,6 +26,9 @@ use crate::{
 pub(crate) struct Draft<'d> {
     pub(crate) agent: AgentId,
     pub(crate) identity: IdentityId,
+    pub(crate) cause: Option<&'d Cause>,
+    /// The epoch of what limits it because of that.
+    pub(crate) confined: Option<u64>,
     pub(crate) kind: &'static str,
     pub(crate) effect: Effect,
     pub(crate) demands: &'d Demands<'d>,
@@ -79,6 +83,8 @@ pub(crate) struct Entry<'l> {
     sequence: u64,
     at: Timestamp,
     actor: Actor,
+    cause: Option<Cause>,
+    confined: Option<u64>,
     class: Durability,
     open: bool,
 }
@@ -90,6 +96,7 @@ impl<'l> Entry<'l> {
         let now = ledger.tick(&inner);
         if inner.state.epoch(draft.identity) != draft.epoch
             || inner.state.agents.get(&draft.agent).is_none_or(|a| a.identity != draft.identity)
+            || inner.confined(draft.cause) != draft.confined
         {
             return Ok(Opening::Stale);
         }
@@ -115,6 +122,7 @@ impl<'l> Entry<'l> {
         };
         let intent = Event::Intent(Intent {
             approval,
+            cause: draft.cause.cloned(),
             demands: draft.demands.recorded(),
             effect: draft.effect,
             epoch: draft.epoch,
@@ -130,7 +138,8 @@ impl<'l> Entry<'l> {
             appended => appended.map_err(|error| ledger.store_error(error))?,
         };
         let sequence = appended.sequence;
-        let entry = Self { ledger, sequence, at: now, actor, class, open: true };
+        let (cause, confined) = (draft.cause.cloned(), draft.confined);
+        let entry = Self { ledger, sequence, at: now, actor, cause, confined, class, open: true };
         Ok(Opening::Open(entry, appended.commit))
     }
 
@@ -162,11 +171,14 @@ impl<'l> Entry<'l> {
             return Err(Stale::Ledger);
         }
         let Actor::Agent { agent, identity } = self.actor else { return Err(Stale::Revoked) };
-        if self.ledger.version() == version {
+        // What a cause permits may end without any change of policy.
+        if self.ledger.version() == version && self.cause.is_none() {
             return Ok(());
         }
         let inner = self.ledger.peek();
-        let same = inner.state.epoch(identity) == epoch && inner.state.agents.contains_key(&agent);
+        let same = inner.state.epoch(identity) == epoch
+            && inner.state.agents.contains_key(&agent)
+            && inner.confined(self.cause.as_ref()) == self.confined;
         if same { Ok(()) } else { Err(Stale::Revoked) }
     }
 
@@ -256,6 +268,7 @@ fn ask<'l>(
         let question = &asked.question;
         now < question.expires
             && question.epoch == draft.epoch
+            && question.confinement == draft.confined
             && question.version == draft.version
             && question.kind == draft.kind
             && question.mount == **draft.mount
@@ -269,7 +282,7 @@ fn ask<'l>(
     if inner.state.is_rejected(draft.identity, digest) {
         return denied(DenyCode::Rejected);
     }
-    if inner.state.waiting(draft.identity, now) >= ledger.limits.questions_open_max {
+    if inner.waiting(draft.identity, now) >= ledger.limits.questions_open_max {
         return denied(DenyCode::QuestionLimit);
     }
     let content = match draft.content {
@@ -284,6 +297,8 @@ fn ask<'l>(
     let name = inner.state.identities.get(&draft.identity).map(|state| state.name.clone());
     let question = Event::Asked(Question {
         agent: draft.agent,
+        cause: draft.cause.cloned(),
+        confinement: draft.confined,
         content,
         demands: draft.demands.recorded(),
         digest,

@@ -7,7 +7,7 @@ use super::{
     postings::{
         BLOCK, Follower, block_of, follower_entries, list_entry, mark_entry, offset_of, time_entry,
     },
-    terms::{self, Glance, Seen, SeenIntent, Term},
+    terms::{self, Glance, Seen, SeenIntent, Term, Text},
 };
 use crate::{
     id::AgentId,
@@ -195,6 +195,9 @@ impl Taken {
                 |_| rule.grant().into_iter().map(Term::grant).collect(),
             );
             self.add(&places, offset);
+        }
+        if let Some(term) = intent.cause.as_ref().and_then(Text::cause) {
+            self.add_term(term, offset);
         }
         if let Some(ticket) = intent.approval {
             self.add_term(Term::ticket(ticket), offset);

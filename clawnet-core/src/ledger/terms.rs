@@ -8,6 +8,7 @@ use serde::{Deserialize, de::IgnoredAny};
 use smallvec::SmallVec;
 
 use crate::{
+    cause::Cause,
     digest::{Digest, TERM},
     id::{AgentId, GrantId, IdentityId, TicketId},
     operation::Demanded,
@@ -40,6 +41,11 @@ impl Term {
     /// The act that bound `agent`.
     pub(crate) fn binding(agent: AgentId) -> Self {
         Self::of(b'b', agent.as_bytes())
+    }
+
+    /// What happened because of something: a cause without its number.
+    pub(crate) fn cause(source: &str) -> Self {
+        Self::text(b'c', source)
     }
 
     /// What became of a body.
@@ -195,16 +201,19 @@ pub(crate) fn of(record: &AuditRecord, bound: Option<&AgentState>) -> Terms {
         Event::Intent(intent) => {
             deed(Verdict::Allow, &intent.kind, Some(&intent.demands));
             terms.extend(intent.approval.map(Term::ticket));
+            terms.extend(intent.cause.as_ref().map(Cause::source).map(Term::cause));
             terms.extend(intent.rules.iter().map(|rule| Term::grant(rule.grant)));
         }
         Event::Asked(question) => {
             deed(Verdict::Ask, &question.kind, Some(&question.demands));
             terms.push(Term::ticket(question.ticket));
+            terms.extend(question.cause.as_ref().map(Cause::source).map(Term::cause));
             terms.extend(question.content.map(|content| Term::body(content.digest)));
             terms.extend(question.rules.iter().map(|rule| Term::grant(rule.grant)));
         }
         Event::Denied(refused) => {
             deed(Verdict::Deny, &refused.kind, refused.demands.as_ref());
+            terms.extend(refused.cause.as_ref().map(Cause::source).map(Term::cause));
             terms.extend(refused.denial.rule.map(|rule| Term::grant(rule.grant)));
         }
         Event::Act(signed) => terms.extend(of_act(&signed.act)),
@@ -266,6 +275,8 @@ pub(super) enum Seen<'p> {
 pub(super) struct SeenIntent<'p> {
     #[serde(default)]
     pub(super) approval: Option<TicketId>,
+    #[serde(borrow, default)]
+    pub(super) cause: Option<Text<'p>>,
     #[serde(borrow)]
     pub(super) demands: SmallVec<[(IgnoredAny, Text<'p>); 2]>,
     #[serde(borrow)]
@@ -294,6 +305,11 @@ impl<'p> Glance<'p> {
 }
 
 impl Text<'_> {
+    /// What all that happens because of the same thing is found by, where this is a cause.
+    pub(super) fn cause(&self) -> Option<Term> {
+        self.0.rsplit_once('#').map(|(source, _)| Term::cause(source))
+    }
+
     /// The grant of the rule this names.
     pub(super) fn grant(&self) -> Option<GrantId> {
         self.0.parse::<RuleId>().ok().map(|rule| rule.grant)

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::{
     approval::OperationText,
+    cause::Cause,
     denial::Denial,
     digest::Digest,
     id::{AgentId, GrantId, IdentityId, TicketId},
@@ -28,6 +29,9 @@ pub struct Deed {
     pub approval: Option<Consulted>,
     /// When.
     pub at: Timestamp,
+    /// Because of what, if not of the owner's own accord.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
     /// What it touches, unless it was malformed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub demands: Option<Demanded>,
@@ -123,6 +127,9 @@ impl fmt::Display for Deed {
         write!(f, "`{agent}` in {runtime} as `{identity}`: {}", self.kind)?;
         for (nth, (action, region)) in self.demands.iter().flat_map(Demanded::iter).enumerate() {
             write!(f, "{}{action} {region}", if nth == 0 { ", " } else { " and " })?;
+        }
+        if let Some(cause) = &self.cause {
+            write!(f, "\n        because of {cause}")?;
         }
         if let Some(job) = &self.job {
             write!(f, "\n        for the job `{}`", job.escape_debug())?;

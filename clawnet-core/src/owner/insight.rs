@@ -20,7 +20,8 @@ use crate::{
 const CHUNK_BYTES: usize = 1 << 20;
 
 impl Owner {
-    /// The questions that wait, the oldest first.
+    /// The questions that wait, the oldest first. What was asked because of something that is over
+    /// is not among them.
     #[must_use]
     pub fn inbox(&self) -> Vec<Question> {
         let now = self.ledger.now();
@@ -29,7 +30,8 @@ impl Owner {
             .state
             .questions
             .values()
-            .filter(|asked| !asked.granted && now < asked.question.expires);
+            .filter(|asked| !asked.granted && now < asked.question.expires)
+            .filter(|asked| inner.is_open(&asked.question));
         let mut questions: Vec<_> = waiting.map(|asked| asked.question.clone()).collect();
         questions.sort_by_key(|question| (question.expires, question.ticket));
         questions

@@ -32,6 +32,7 @@ pub struct Query {
     pub(super) regions: SmallVec<[Region; 1]>,
     verdict: Option<Verdict>,
     approval: Option<TicketId>,
+    cause: Option<String>,
     grant: Option<GrantId>,
     kind: Option<String>,
     since: Option<Timestamp>,
@@ -86,6 +87,11 @@ impl Query {
         Self { approval: Some(ticket), ..self }
     }
 
+    /// Because of this: a cause without its number, such as `net:ses_7c20f1…`.
+    pub fn cause(self, source: &str) -> Self {
+        Self { cause: Some(source.into()), ..self }
+    }
+
     /// Let through, asked about or refused by a rule of this grant.
     pub fn grant(self, grant: GrantId) -> Self {
         Self { grant: Some(grant), ..self }
@@ -122,6 +128,7 @@ impl Query {
         let one = |term: Term| SmallVec::<[Term; 3]>::from_iter([term]);
         let mut lists = Vec::new();
         lists.extend(self.approval.map(Term::ticket).map(one));
+        lists.extend(self.cause.as_deref().map(Term::cause).map(one));
         lists.extend(
             self.regions.iter().map(|region| Term::of_region(region).into_iter().collect()),
         );
@@ -156,6 +163,9 @@ impl Query {
             && self.regions.iter().all(touches)
             && self.verdict.is_none_or(|verdict| verdict == deed.verdict)
             && self.approval.is_none_or(|wanted| Some(wanted) == ticket)
+            && self.cause.as_deref().is_none_or(|wanted| {
+                deed.cause.as_ref().is_some_and(|cause| cause.source() == wanted)
+            })
             && self.grant.is_none_or(|grant| deed.rules.iter().any(|rule| rule.grant == grant))
             && is(&self.kind, Some(&deed.kind))
             && self.since.is_none_or(|since| since <= deed.at)

@@ -298,6 +298,7 @@ fn draw(record: AuditRecord, bound: Option<&AgentState>) -> Option<Deed> {
         agent_name: bound.map(|bound| bound.name.clone()).unwrap_or_default(),
         approval: None,
         at: record.at,
+        cause: None,
         demands: None,
         denial: None,
         identity,
@@ -314,6 +315,7 @@ fn draw(record: AuditRecord, bound: Option<&AgentState>) -> Option<Deed> {
     };
     if let Event::Intent(intent) = record.event {
         deed.approval = intent.approval.map(|ticket| Consulted { answer: None, ticket });
+        deed.cause = intent.cause;
         deed.demands = Some(intent.demands);
         deed.kind = intent.kind.into_owned();
         deed.mount = Some(intent.mount.as_ref().into());
@@ -322,6 +324,7 @@ fn draw(record: AuditRecord, bound: Option<&AgentState>) -> Option<Deed> {
         deed.verdict = Verdict::Allow;
     } else if let Event::Asked(question) = record.event {
         deed.approval = Some(Consulted { answer: None, ticket: question.ticket });
+        deed.cause = question.cause;
         deed.demands = Some(question.demands);
         deed.kind = question.kind;
         deed.mount = Some(question.mount);
@@ -329,6 +332,7 @@ fn draw(record: AuditRecord, bound: Option<&AgentState>) -> Option<Deed> {
         deed.rules = question.rules;
         deed.verdict = Verdict::Ask;
     } else if let Event::Denied(refused) = record.event {
+        deed.cause = refused.cause;
         deed.demands = refused.demands;
         deed.kind = refused.kind;
         deed.operation = refused.operation;

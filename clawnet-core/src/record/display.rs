@@ -1,7 +1,7 @@
 //! Records in one line each, for people.
 use std::fmt;
 
-use super::{Act, Actor, AuditRecord, Demanded, Event, Fact, Offence, OutcomeKind};
+use super::{Act, Actor, AuditRecord, Cause, Demanded, Event, Fact, Offence, OutcomeKind};
 use crate::approval::shown;
 
 /// The number, the time, who, and what.
@@ -29,6 +29,7 @@ impl fmt::Display for Event {
             Self::Act(signed) => signed.act.fmt(f),
             Self::Asked(question) => {
                 write!(f, "asks for {}{}", question.kind, On(Some(&question.demands)))?;
+                because(f, question.cause.as_ref())?;
                 write!(f, ", {}", question.ticket)
             }
             Self::Checkpoint(signed) => {
@@ -46,6 +47,7 @@ impl fmt::Display for Event {
             Self::Erased { body } => write!(f, "erased {body}"),
             Self::Intent(intent) => {
                 write!(f, "will {}{}", intent.kind, On(Some(&intent.demands)))?;
+                because(f, intent.cause.as_ref())?;
                 intent.approval.map_or(Ok(()), |ticket| write!(f, ", spends {ticket}"))
             }
             Self::Misbehaved(proof) => {
@@ -106,6 +108,10 @@ impl fmt::Display for Act {
             Self::Unfreeze { identity: None } => f.write_str("unfreezes everything"),
         }
     }
+}
+
+fn because(f: &mut fmt::Formatter<'_>, cause: Option<&Cause>) -> fmt::Result {
+    cause.map_or(Ok(()), |cause| write!(f, ", because of {cause}"))
 }
 
 /// Whose fact it is, and the beginning of what it says.

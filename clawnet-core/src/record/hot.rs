@@ -72,6 +72,11 @@ impl Hot<'_> {
             self.raw(ticket.text(&mut [0; 28]));
             self.raw("\",");
         }
+        if let Some(cause) = &intent.cause {
+            self.raw("\"cause\":\"");
+            self.raw(cause.as_str());
+            self.raw("\",");
+        }
         self.raw("\"demands\":[");
         for (nth, (action, region)) in intent.demands.iter().enumerate() {
             self.raw(if nth == 0 { "[\"" } else { ",[\"" });

@@ -32,6 +32,14 @@ fn rule() -> RuleId {
     RuleId { grant: grant(), index: 7 }
 }
 
+fn cause() -> Cause {
+    "net:ses_7c20#3".parse().unwrap()
+}
+
+fn fact() -> Fact {
+    Fact::new("net", br#"{"said":[1,"\\"]}"#.to_vec()).unwrap()
+}
+
 fn demanded() -> Demanded {
     let (from, to) = ("fs:/a/ä".parse().unwrap(), "fs:/b".parse().unwrap());
     crate::operation::Demands::one(Action::Read, &from).and(Action::Write, &to).recorded()
@@ -52,6 +60,8 @@ fn region() -> Region {
 fn question(version: Option<Version>) -> Question {
     Question {
         agent: agent(),
+        cause: version.is_none().then(cause),
+        confinement: version.is_none().then_some(3),
         content: Some(crate::approval::ContentRef { digest: Digest::ZERO, size_bytes: 3 }),
         demands: demanded(),
         digest: Digest::ZERO,
@@ -77,6 +87,7 @@ fn acts() -> Vec<Act> {
         Act::Bind { agent, identity, job: None, name: "a".into(), runtime: "r".into() },
         Act::Bind { agent, identity, job: Some("j".into()), name: "a".into(), runtime: "r".into() },
         Act::Certify { key: PublicKey::from_bytes([8; 32]) },
+        Act::Declare { fact: fact() },
         Act::Dismiss { agent },
         Act::Erase { body: Digest::ZERO },
         Act::Freeze { identity: None },
@@ -135,6 +146,9 @@ fn events() -> Vec<Event> {
     let key = PublicKey::from_bytes([9; 32]);
     let mut events = vec![
         Event::Asked(question(Some(Version::absent()))),
+        Event::Asked(question(None)),
+        Event::Declared { body: None, fact: fact() },
+        Event::Declared { body: Some(Digest::ZERO), fact: fact() },
         Event::Delegated {
             agent: agent(),
             grant: grant(),
@@ -143,6 +157,7 @@ fn events() -> Vec<Event> {
             rules: rules(),
         },
         Event::Denied(Refused {
+            cause: Some(cause()),
             demands: Some(demanded()),
             denial: denial(),
             kind: "fs.read".into(),
@@ -151,6 +166,7 @@ fn events() -> Vec<Event> {
         Event::Erased { body: Digest::ZERO },
         Event::Intent(Intent {
             approval: Some(ticket()),
+            cause: Some(cause()),
             demands: demanded(),
             effect: Effect::Release,
             epoch: 4,
@@ -218,6 +234,7 @@ fn hot_events() -> Vec<Event> {
         let rule = RuleId { grant: grant(), index: [0, 9, 10, u16::MAX][nth % 4] };
         events.push(Event::Intent(Intent {
             approval: (pick(1, 2) == 0).then(ticket),
+            cause: (pick(3, 2) == 0).then(cause),
             demands: if pick(2, 2) == 0 { one.recorded() } else { trees.recorded() },
             effect: [Effect::Observe, Effect::Change, Effect::Release][pick(4, 3)],
             epoch: [0, 7, 10, 1_795_000_000_099, u64::MAX][nth % 5],

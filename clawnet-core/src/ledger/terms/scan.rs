@@ -32,7 +32,17 @@ impl<'p> Scan<'p> {
             Some(()) => Some(self.word()?.parse().ok()?),
             None => None,
         };
-        self.past(if approval.is_some() { ",\"demands\":[" } else { "\"demands\":[" })?;
+        if approval.is_some() {
+            self.past(",")?;
+        }
+        let cause = match self.past("\"cause\":") {
+            Some(()) => Some(Text(Cow::Borrowed(self.word()?))),
+            None => None,
+        };
+        if cause.is_some() {
+            self.past(",")?;
+        }
+        self.past("\"demands\":[")?;
         let mut demands = SmallVec::new();
         loop {
             self.past("[")?;
@@ -66,7 +76,7 @@ impl<'p> Scan<'p> {
         if self.past(",\"version\":").is_some() {
             self.word()?;
         }
-        Some(SeenIntent { approval, demands, kind, rules })
+        Some(SeenIntent { approval, cause, demands, kind, rules })
     }
 
     fn outcome(&mut self) -> Option<SeenOutcome> {

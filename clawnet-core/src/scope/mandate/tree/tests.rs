@@ -117,7 +117,12 @@ fn any_rule(dice: &mut Dice, names: &[&str], number: usize) -> Held {
 
 fn scope(links: Vec<Vec<Held>>) -> Scope {
     let mandates = links.into_iter().map(|held| Arc::new(Mandate::compile(None, held)));
-    Scope { epoch: 0, barred: None, mandates: mandates.collect() }
+    Scope {
+        epoch: 0,
+        barred: None,
+        mandates: mandates.collect(),
+        confining: crate::scope::Confining::default(),
+    }
 }
 
 /// What nobody named, one level beneath `root` in each way there is.
