@@ -156,7 +156,7 @@ impl Relations {
     fn reconfine(&mut self, session: SessionId) {
         if let Some(dialogue) = self.dialogues.get_mut(&session) {
             dialogue.epoch = dialogue.epoch.saturating_add(1);
-            }
+        }
     }
 }
 
