@@ -33,6 +33,8 @@ mod contact;
 mod dialogue;
 mod relations;
 
+pub mod protocol;
+
 pub use address::{Address, NotAnAddress};
 pub use contact::{Bond, Contact, Keys, Presenting};
 pub use dialogue::{Dialogue, Ended, Pauses, Side, Standing, Wording};
