@@ -190,9 +190,9 @@ impl Keys {
 
     /// Reads it, and believes it. One that nobody was shown before has no accepted key but its own.
     fn read(credential: &Credential) -> Option<Self> {
-        let certificate = credential.acts.iter().rev().find_map(|signed| match &signed.act {
-            Act::Certify { key } => Some((*key, signed.number)),
-            _ => None,
+        let certificate = credential.acts.iter().rev().find_map(|signed| {
+            let Act::Certify { key } = &signed.act else { return None };
+            Some((*key, signed.number))
         });
         let (kernel, certified) = certificate?;
         let owner = owner_keys(credential).last()?;
@@ -208,9 +208,8 @@ impl Keys {
 
 /// The owner's keys, the first one first.
 fn owner_keys(credential: &Credential) -> impl Iterator<Item = PublicKey> + '_ {
-    let later = credential.acts.iter().filter_map(|signed| match &signed.act {
-        Act::Rekey { key, .. } => Some(*key),
-        _ => None,
+    let later = credential.acts.iter().filter_map(|signed| {
+        if let Act::Rekey { key, .. } = &signed.act { Some(*key) } else { None }
     });
     std::iter::once(credential.founder).chain(later)
 }

@@ -22,6 +22,7 @@ use crate::{
 
 mod came;
 mod confine;
+mod consent;
 mod decided;
 mod draft;
 mod due;
@@ -123,8 +124,10 @@ impl Relations {
             let Some(oldest) = self.over.pop_front() else { break };
             let told = self.dialogues.get(&oldest).is_none_or(|dialogue| dialogue.told);
             if told || self.over.len() + kept.len() > 2 * OVER_MAX {
-                self.dialogues.remove(&oldest);
-                self.due.values_mut().for_each(|sessions| drop(sessions.remove(&oldest)));
+                let peer = self.dialogues.remove(&oldest).map(|dialogue| dialogue.peer());
+                if let Some(sessions) = peer.and_then(|peer| self.due.get_mut(&peer)) {
+                    sessions.remove(&oldest);
+                }
             } else {
                 kept.push_back(oldest);
                 if kept.len() > FORGET_LOOKS {
@@ -149,7 +152,9 @@ impl Relations {
         };
         let each = self.dialogues.iter().filter(|(_, dialogue)| picked(dialogue));
         let each: Vec<_> = each.map(|(id, _)| *id).collect();
-        each.into_iter().for_each(|id| self.end(id, reason, at));
+        for id in each {
+            self.end(id, reason, at);
+        }
     }
 
     /// What may be done because of a session changed.

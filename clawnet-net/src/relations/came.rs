@@ -3,11 +3,12 @@ use clawnet_core::{About, Claim, OwnerId, SignedAct};
 
 use super::{
     Relations,
+    consent::Agreed,
     decided::{NAME_CHARS_MAX, NOTE_CHARS_MAX, check_text},
 };
 use crate::{
     contact::{Bond, Contact, Keys, Presenting},
-    dialogue::{Dialogue, Side, Wording},
+    dialogue::Dialogue,
     entry::{Ending, SignedEnd, SignedEntry},
     id::SessionId,
     reason::Reason,
@@ -125,7 +126,8 @@ impl Relations {
                 only(bond.is_some_and(|bond| bond != Bond::Ended))
             }
             Decision::Consent { revision, session, terms: digest } => {
-                self.check_their_consent(from, (*session, *revision, *digest), terms, about)
+                let agreed = Agreed { session: *session, revision: *revision, digest: *digest };
+                self.check_their_consent((from, agreed), terms, about)
             }
             Decision::Pause { session } => only(!self.their_open(from, *session)?.pauses.theirs),
             Decision::Resume { session } => only(self.their_open(from, *session)?.pauses.theirs),
@@ -155,77 +157,6 @@ impl Relations {
             (None, false) => Err(Reason::NotOpen),
             (None, true) => Ok(dialogue),
         }
-    }
-
-    fn check_their_consent(
-        &self,
-        from: OwnerId,
-        (session, revision, digest): (SessionId, u32, clawnet_core::Digest),
-        terms: Option<&Terms>,
-        about: &About<'_>,
-    ) -> Result<(), Reason> {
-        let contact = self.contact(from).ok_or(Reason::Unknown)?;
-        contact.check_open()?;
-        if let Some(terms) = terms
-            && (terms.session, terms.revision, terms.digest()) != (session, revision, digest)
-        {
-            return Err(Reason::Mismatch);
-        }
-        let Some(dialogue) = self.session(session) else {
-            return self.check_invitation((from, contact), terms, about);
-        };
-        let dialogue =
-            if dialogue.peer() == from { dialogue } else { return Err(Reason::WrongParty) };
-        if dialogue.ended.is_some() {
-            return Err(Reason::Closed);
-        }
-        let present = dialogue.amended.as_deref().unwrap_or(&dialogue.wording);
-        if (present.terms.revision, present.digest) == (revision, digest) {
-            return if present.theirs.is_none() { Ok(()) } else { Err(Reason::Replayed) };
-        }
-        let terms = terms.ok_or(Reason::Stale)?;
-        // Of two wordings on their way at once, the initiator's counts.
-        let crossing = terms.revision == present.terms.revision && present.theirs.is_none();
-        let first = dialogue.role.other() == Side::Initiator;
-        let base = match (&dialogue.amended, crossing) {
-            (_, true) if !first => return Err(Reason::Stale),
-            (Some(_), true) => &dialogue.wording,
-            (Some(amended), false) => &**amended,
-            (None, true) => return Err(Reason::Mismatch),
-            (None, false) => &dialogue.wording,
-        };
-        base.terms.check_amended(terms).map_err(|_| Reason::Mismatch)?;
-        let wording = Wording::new(terms.clone());
-        self.check_agreeable(dialogue, &wording, about)
-    }
-
-    fn check_invitation(
-        &self,
-        (from, contact): (OwnerId, &Contact),
-        terms: Option<&Terms>,
-        about: &About<'_>,
-    ) -> Result<(), Reason> {
-        let terms = terms.ok_or(Reason::Unknown)?;
-        terms.check().map_err(|_| Reason::Malformed)?;
-        if terms.initiator.owner() != from || terms.responder.owner() != self.owner {
-            return Err(Reason::WrongParty);
-        }
-        let meets = |presenting: &Option<Presenting>, identity| {
-            presenting.as_ref().is_some_and(|shown| shown.identity == identity)
-        };
-        // Whoever names an identity that the contact does not meet names nobody.
-        if !meets(&contact.ours, terms.responder.identity())
-            || !about.is_live(terms.responder.identity())
-        {
-            return Err(Reason::Unknown);
-        }
-        if !meets(&contact.theirs, terms.initiator.identity()) || terms.revision != 1 {
-            return Err(Reason::Mismatch);
-        }
-        if about.at() >= terms.expires_at {
-            return Err(Reason::Expired);
-        }
-        if contact.sessions >= SESSIONS_MAX { Err(Reason::Limit) } else { Ok(()) }
     }
 
     fn check_end(&self, from: OwnerId, signed: &SignedEnd) -> Result<(), Reason> {
@@ -332,7 +263,9 @@ impl Relations {
                 if let Some(above) = parent.and_then(|parent| self.dialogues.get_mut(&parent)) {
                     above.unreleased.remove(&session);
                 }
-                parent.into_iter().for_each(|parent| self.reconfine(parent));
+                if let Some(parent) = parent {
+                    self.reconfine(parent);
+                }
             }
             Decision::AcceptKey { .. }
             | Decision::Assign { .. }
@@ -342,35 +275,6 @@ impl Relations {
             | Decision::Unblock { .. } => {}
         }
         self.tidy_due(from);
-    }
-
-    fn fold_their_consent(
-        &mut self,
-        (from, session): (OwnerId, SessionId),
-        shown: &Shown,
-        about: &About<'_>,
-    ) {
-        if let Some(terms) = &shown.terms {
-            match self.dialogues.get_mut(&session) {
-                None => {
-                    let dialogue = Dialogue::new(Side::Responder, terms.clone(), about.at());
-                    self.dialogues.insert(session, dialogue);
-                    if let Some(contact) = self.contacts.get_mut(&from) {
-                        contact.sessions = contact.sessions.saturating_add(1);
-                    }
-                }
-                Some(dialogue) => dialogue.reword(terms),
-            }
-        }
-        let Some(dialogue) = self.dialogues.get_mut(&session) else { return };
-        dialogue.last_at = about.at();
-        let wording = dialogue.amended.as_deref_mut().unwrap_or(&mut dialogue.wording);
-        wording.theirs = Some(shown.act.clone());
-        // Their consent to these terms proves that this owner's arrived.
-        if let (Some(ours), Some(contact)) = (&wording.ours, self.contacts.get_mut(&from)) {
-            contact.pending.retain(|pending| pending.act.number > ours.number);
-        }
-        self.adopt(session, about);
     }
 
     fn fold_their_pause(&mut self, session: SessionId, paused: bool) {

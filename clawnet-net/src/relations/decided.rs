@@ -23,7 +23,7 @@ impl Relations {
                 if changed == Some(*key) { Ok(()) } else { Err(Reason::Mismatch.into()) }
             }
             Decision::Ask { identity, name, note, peer } => {
-                self.check_presenting((*identity, name), about)?;
+                check_presenting((*identity, name), about)?;
                 self.check_ask(*peer, note)
             }
             Decision::Assign { agent, session } => {
@@ -41,7 +41,7 @@ impl Relations {
             }
             Decision::Close { session } => Ok(self.open_dialogue(*session).map(drop)?),
             Decision::Confirm { asked, identity, name, peer } => {
-                self.check_presenting((*identity, name), about)?;
+                check_presenting((*identity, name), about)?;
                 let contact = self.known(*peer)?;
                 let waits = contact.asking == Some(*asked) && contact.bond == Bond::Asking;
                 if waits { Ok(()) } else { Err(Reason::Mismatch.into()) }
@@ -60,7 +60,7 @@ impl Relations {
             Decision::Pause { session } => self.check_pauses(*session, |it| !it.ours),
             Decision::Resume { session } => self.check_pauses(*session, |it| it.ours),
             Decision::Present { identity, name, peer } => {
-                self.check_presenting((*identity, name), about)?;
+                check_presenting((*identity, name), about)?;
                 let mutual = self.known(*peer)?.bond == Bond::Mutual;
                 if mutual { Ok(()) } else { Err(Reason::Unknown.into()) }
             }
@@ -86,17 +86,6 @@ impl Relations {
 
     pub(super) fn is_blocked(&self, peer: OwnerId) -> bool {
         self.contact(peer).is_some_and(|contact| contact.blocked)
-    }
-
-    fn check_presenting(
-        &self,
-        (identity, name): (IdentityId, &str),
-        about: &About<'_>,
-    ) -> Result<(), Misfit> {
-        if !about.is_live(identity) {
-            return Err(Misfit::new("not_live", "only a live identity is shown to others"));
-        }
-        check_text(name, NAME_CHARS_MAX)
     }
 
     fn check_ask(&self, peer: OwnerId, note: &str) -> Result<(), Misfit> {
@@ -168,14 +157,7 @@ impl Relations {
                 self.reconfine_all(*peer);
             }
             Decision::Ask { identity, name, peer, .. } => {
-                let contact = self.contacts.entry(*peer);
-                let contact = contact.or_insert_with(|| Contact::new(Bond::Asked, about.at()));
-                if contact.bond != Bond::Asking {
-                    contact.bond = Bond::Asked;
-                }
-                contact.since = about.at();
-                contact.asked = Some(act.number);
-                contact.ours = Some(Presenting::new(*identity, name.as_str()));
+                self.fold_ask(*peer, Presenting::new(*identity, name.as_str()), about);
                 self.show(*peer, Pending { act: act.clone(), text: None, terms: None });
             }
             Decision::Assign { agent, session } => {
@@ -234,6 +216,17 @@ impl Relations {
         }
     }
 
+    fn fold_ask(&mut self, peer: OwnerId, ours: Presenting, about: &About<'_>) {
+        let contact = self.contacts.entry(peer);
+        let contact = contact.or_insert_with(|| Contact::new(Bond::Asked, about.at()));
+        if contact.bond != Bond::Asking {
+            contact.bond = Bond::Asked;
+        }
+        contact.since = about.at();
+        contact.asked = about.act().map(|act| act.number);
+        contact.ours = Some(ours);
+    }
+
     fn fold_block(&mut self, peer: OwnerId, about: &About<'_>) {
         let contact = self.contacts.entry(peer);
         let contact = contact.or_insert_with(|| Contact::new(Bond::Ended, about.at()));
@@ -287,6 +280,13 @@ impl Relations {
             dialogue.epoch = dialogue.epoch.saturating_add(1);
         }
     }
+}
+
+fn check_presenting((identity, name): (IdentityId, &str), about: &About<'_>) -> Result<(), Misfit> {
+    if !about.is_live(identity) {
+        return Err(Misfit::new("not_live", "only a live identity is shown to others"));
+    }
+    check_text(name, NAME_CHARS_MAX)
 }
 
 /// Text that is shown to people is bounded, visible and not blank.

@@ -40,9 +40,9 @@ impl Relations {
         };
         if let Some(parent) = proposal.parent {
             let above = self.open_dialogue(parent)?.terms();
-            terms.ancestry = above.ancestry.clone();
+            terms.ancestry.clone_from(&above.ancestry);
             terms.ancestry.push(above.level());
-            terms.scope = above.scope.clone();
+            terms.scope.clone_from(&above.scope);
             terms.expires_at = terms.expires_at.min(above.expires_at);
         }
         terms.scope.push(proposal.scope.clone());

@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Due {
     /// A decision of this owner's.
-    Act { act: SignedAct, terms: Option<Box<Terms>>, text: Option<Digest>, to: To },
+    Act { act: Box<SignedAct>, terms: Option<Box<Terms>>, text: Option<Digest>, to: To },
     /// That a session is over here.
     End { end: End, to: To },
     /// An entry, with what leads to its head from the one of `from` records.
@@ -37,7 +37,7 @@ impl Relations {
         };
         all.extend(contact.rekeyed.map(|act| Due::Keys { act }));
         if let Some(Pending { act, text, terms }) = contact.pending.front().cloned() {
-            all.push(Due::Act { act, terms, text, to: To::Owner(peer) });
+            all.push(Due::Act { act: Box::new(act), terms, text, to: To::Owner(peer) });
         }
         for session in self.due.get(&peer).into_iter().flatten() {
             all.extend(self.outgoing_in(*session));
@@ -89,7 +89,9 @@ impl Relations {
         if waits {
             self.due.entry(peer).or_default().insert(session);
         } else {
-            self.due.get_mut(&peer).into_iter().for_each(|all| drop(all.remove(&session)));
+            if let Some(sessions) = self.due.get_mut(&peer) {
+                sessions.remove(&session);
+            }
             self.tidy_due(peer);
         }
     }

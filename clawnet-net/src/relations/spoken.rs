@@ -180,23 +180,22 @@ impl Relations {
 
     /// What else the owner decided may end sessions, or change the keys that contacts know.
     pub(super) fn observe_act(&mut self, signed: &SignedAct, about: &About<'_>) {
-        match &signed.act {
-            Act::Freeze { .. } | Act::Retire { .. } => {
-                let dead = |dialogue: &Dialogue| {
-                    dialogue.ended.is_none() && !about.is_live(dialogue.ours().identity())
-                };
-                let each = self.dialogues.iter().filter(|(_, dialogue)| dead(dialogue));
-                let each: Vec<_> = each.map(|(id, _)| *id).collect();
-                each.into_iter().for_each(|id| self.end(id, Ending::Frozen, about.at()));
+        if matches!(signed.act, Act::Freeze { .. } | Act::Retire { .. }) {
+            let dead = |dialogue: &Dialogue| {
+                dialogue.ended.is_none() && !about.is_live(dialogue.ours().identity())
+            };
+            let each = self.dialogues.iter().filter(|(_, dialogue)| dead(dialogue));
+            let each: Vec<_> = each.map(|(id, _)| *id).collect();
+            for id in each {
+                self.end(id, Ending::Frozen, about.at());
             }
-            Act::Certify { .. } | Act::Rekey { .. } => {
-                let knows = |contact: &Contact| contact.bond != Bond::Ended && !contact.blocked;
-                for (peer, contact) in self.contacts.iter_mut().filter(|(_, it)| knows(it)) {
-                    contact.rekeyed = Some(signed.number);
-                    self.due.entry(*peer).or_default();
-                }
+        }
+        if matches!(signed.act, Act::Certify { .. } | Act::Rekey { .. }) {
+            let knows = |contact: &Contact| contact.bond != Bond::Ended && !contact.blocked;
+            for (peer, contact) in self.contacts.iter_mut().filter(|(_, it)| knows(it)) {
+                contact.rekeyed = Some(signed.number);
+                self.due.entry(*peer).or_default();
             }
-            _ => {}
         }
     }
 
