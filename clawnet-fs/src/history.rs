@@ -133,6 +133,8 @@ pub struct PastChange {
     pub intent: u64,
     /// For which job.
     pub job: Option<String>,
+    /// Because of what, such as a session, if not of the owner's own accord.
+    pub cause: Option<String>,
     /// What kind of operation it was.
     pub kind: String,
     /// What it touched.
@@ -253,6 +255,7 @@ fn entry(
         at,
         intent: by.intent,
         job: who.job.clone(),
+        cause: who.cause.clone(),
         kind: kind.to_string(),
         paths,
         raced: row.raced,

@@ -101,12 +101,16 @@ pub(crate) struct Who {
     pub(crate) agent: AgentId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) job: Option<String>,
+    /// Because of what: the cause without its number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cause: Option<String>,
 }
 
 impl From<&Caller> for Who {
     fn from(caller: &Caller) -> Self {
         let job = caller.job().map(str::to_owned);
-        Self { identity: caller.identity(), agent: caller.agent(), job }
+        let cause = caller.cause().map(|cause| cause.source().to_owned());
+        Self { identity: caller.identity(), agent: caller.agent(), job, cause }
     }
 }
 

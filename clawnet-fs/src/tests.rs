@@ -3,8 +3,9 @@ use std::collections::BTreeMap;
 
 use cap_std::{ambient_authority, fs::Dir};
 use clawnet_core::{
-    Action, Agent, Endpoint, Grant, Kernel, ManualClock, MemoryStore, Mount, Operation, Owner,
-    Refusal, Region, Signer, SoftwareKey, Timestamp,
+    About, Action, Actor, Agent, Cause, Claim, Confinement, Endpoint, Grant, Kernel, ManualClock,
+    MemoryStore, Misfit, Mount, Operation, Owner, OwnerId, Projection, Refusal, Region, Signer,
+    SoftwareKey, Timestamp,
 };
 use futures::executor::block_on;
 use tempfile::TempDir;
@@ -68,7 +69,8 @@ impl World {
         }
         top.write("outside/file", "outside").unwrap();
         let key = SoftwareKey::from_secret(&[7; 32]);
-        let opening = Kernel::governing(key.public_key()).open(MemoryStore::new(), clock);
+        let governing = Kernel::governing(key.public_key()).project::<Talks>();
+        let opening = governing.open(MemoryStore::new(), clock);
         let kernel = block_on(opening).unwrap();
         let owner = block_on(kernel.owner(key)).unwrap();
         let agent = agent(&owner, "work");
@@ -158,6 +160,34 @@ impl World {
         let slots = self.folder("state").open_dir("slots").unwrap();
         let names = slots.entries().unwrap().map(|entry| entry.unwrap().file_name());
         names.map(|name| slots.read(name).unwrap_or_default()).collect()
+    }
+}
+
+/// Whatever it is named, it may do everything in `/work`: what a session would be.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Talks;
+
+impl Projection for Talks {
+    const NAME: &'static str = "talks";
+    type Fact = ();
+
+    fn begin(_: OwnerId) -> Self {
+        Self
+    }
+
+    fn claims(&self, (): &(), _: Actor) -> Result<Vec<Claim>, Misfit> {
+        Ok(Vec::new())
+    }
+
+    fn check(&self, (): &(), _: &About<'_>) -> Result<(), Misfit> {
+        Ok(())
+    }
+
+    fn fold(&mut self, (): &(), _: &About<'_>) {}
+
+    fn confine(&self, _: &Cause) -> Option<Confinement> {
+        let rules = Grant::new().allow(ALL, Region::subtree("fs:/work").unwrap());
+        Some(Confinement { epoch: 1, mandates: vec![(1, rules)] })
     }
 }
 

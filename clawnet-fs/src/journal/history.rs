@@ -113,6 +113,7 @@ pub(crate) enum State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Which<'a> {
     All,
+    OfCause(&'a str),
     OfJob(&'a str),
     OfAgent(AgentId),
 }
@@ -121,6 +122,7 @@ pub(crate) enum Which<'a> {
 #[derive(Debug, Default)]
 struct Own {
     all: Vec<u64>,
+    causes: HashMap<Box<str>, Vec<u64>>,
     jobs: HashMap<Box<str>, Vec<u64>>,
     agents: HashMap<AgentId, Vec<u64>>,
 }
@@ -129,11 +131,12 @@ impl Own {
     fn add(&mut self, who: &Who, intent: u64) {
         put(&mut self.all, intent);
         put(self.agents.entry(who.agent).or_default(), intent);
-        if let Some(job) = &who.job {
-            if let Some(intents) = self.jobs.get_mut(job.as_str()) {
+        for (named, all) in [(&who.job, &mut self.jobs), (&who.cause, &mut self.causes)] {
+            let Some(name) = named else { continue };
+            if let Some(intents) = all.get_mut(name.as_str()) {
                 put(intents, intent);
             } else {
-                self.jobs.insert(job.as_str().into(), vec![intent]);
+                all.insert(name.as_str().into(), vec![intent]);
             }
         }
     }
@@ -141,6 +144,7 @@ impl Own {
     fn of(&self, which: Which<'_>) -> &[u64] {
         match which {
             Which::All => &self.all,
+            Which::OfCause(cause) => self.causes.get(cause).map_or(&[], Vec::as_slice),
             Which::OfJob(job) => self.jobs.get(job).map_or(&[], Vec::as_slice),
             Which::OfAgent(agent) => self.agents.get(&agent).map_or(&[], Vec::as_slice),
         }

@@ -70,6 +70,7 @@ fn opened(intent: u64, reverses: &[u64]) -> Event {
         identity: "idn_020202020202020202020202".parse().unwrap(),
         agent: "agt_030303030303030303030303".parse().unwrap(),
         job: Some("job".into()),
+        cause: None,
     };
     let at = Timestamp::from_millis(intent * 10);
     let (reverses, steps) = (reverses.to_vec(), Vec::new());

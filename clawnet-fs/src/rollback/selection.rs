@@ -18,6 +18,9 @@ use crate::{
 pub enum Selection {
     /// What one of its agents did.
     Agent(AgentId),
+    /// What was done because of one thing, such as a session: the cause without its number, as
+    /// [`Cause::source`](clawnet_core::Cause::source) has it.
+    Cause(String),
     /// What was done for a job, by whichever agent.
     Job(String),
     /// What was done then or later.
@@ -36,7 +39,8 @@ pub(super) struct Chosen {
 impl Selection {
     pub(super) fn limits(&self) -> Result<(), FsError> {
         match self {
-            Self::Job(job) => within("the name of a job", job.len() as u64, JOB_BYTES_MAX),
+            Self::Cause(cause) => within("a cause", cause.len() as u64, NAME_BYTES_MAX),
+            Self::Job(job) => within("the name of a job", job.len() as u64, NAME_BYTES_MAX),
             Self::Agent(_) | Self::Since(_) => Ok(()),
         }
     }
@@ -44,6 +48,7 @@ impl Selection {
     pub(super) fn is_about(&self, change: &Change) -> bool {
         match self {
             Self::Agent(agent) => change.who.agent == *agent,
+            Self::Cause(cause) => change.who.cause.as_ref() == Some(cause),
             Self::Job(job) => change.who.job.as_ref() == Some(job),
             Self::Since(since) => change.at >= *since,
         }
@@ -52,6 +57,7 @@ impl Selection {
     fn which(&self) -> Which<'_> {
         match self {
             Self::Agent(agent) => Which::OfAgent(*agent),
+            Self::Cause(cause) => Which::OfCause(cause),
             Self::Job(job) => Which::OfJob(job),
             Self::Since(_) => Which::All,
         }
@@ -114,4 +120,4 @@ fn choose(change: Change, own: &[u64], odd: &BTreeSet<u64>) -> Option<Chosen> {
 
 /// How many changes of a selection are looked at, whether or not they lie beneath its path.
 const SCANNED_MAX: u64 = 10_000;
-const JOB_BYTES_MAX: u64 = 256;
+const NAME_BYTES_MAX: u64 = 256;

@@ -219,6 +219,26 @@ fn time_job_and_agent_select() {
 }
 
 #[test]
+fn what_was_done_because_of_a_session_is_taken_back_alone() {
+    let world = prepared();
+    let because = |word: &str| world.agent.because(word.parse().unwrap()).unwrap();
+    let write = |agent: &Agent, at: &str| {
+        let write = Write::new(path(at), "x");
+        block_on(agent.submit(world.mount(), &write)).unwrap().intent
+    };
+    let a = write(&because("talks:one#1"), "/work/a");
+    write(&because("talks:two#1"), "/work/b");
+    let c = write(&because("talks:one#2"), "/work/c");
+    write(&world.agent, "/work/d");
+    let chosen = |by: &str| chosen(&world, &world.agent, Selection::Cause(by.into()));
+    assert_eq!(chosen("talks:one"), [c, a]);
+    assert_eq!(chosen("talks:one#1"), [0; 0]);
+    let past = block_on(world.agent.submit(world.mount(), &History::of(path("/work")))).unwrap();
+    let causes: Vec<_> = past.changes.iter().map(|change| change.cause.as_deref()).collect();
+    assert_eq!(causes, [None, Some("talks:one"), Some("talks:two"), Some("talks:one")]);
+}
+
+#[test]
 fn an_undo_after_the_time_is_itself_taken_back() {
     let world = prepared();
     let written = world.write("/work/a", "a").unwrap().intent;
