@@ -20,16 +20,15 @@ impl Relations {
     /// asked about where the owner reads what leaves.
     pub(super) fn confine_to(&self, cause: &Cause) -> Option<Confinement> {
         let (dialogue, contact) = self.governing(cause)?;
-        let (own, above) = dialogue.terms().scope.split_last()?;
         let peer: Resource = format!("contact:{}", dialogue.peer()).parse().ok()?;
-        let (own, peer) = (own.clone(), Region::Exact(peer));
-        let own: Grant = if is_read_first(dialogue, contact) {
-            own.ask(Action::Send, peer)
-        } else {
-            own.allow(Action::Send, peer)
+        let read_first = is_read_first(dialogue, contact);
+        // Agreeing to the session was agreeing to speak in it, at every level.
+        let speaking = |grant: &Grant| {
+            let (grant, peer) = (grant.clone(), Region::Exact(peer.clone()));
+            if read_first { grant.ask(Action::Send, peer) } else { grant.allow(Action::Send, peer) }
         };
-        let all = above.iter().cloned().chain([own]);
-        let mandates = all.map(|grant| (dialogue.agreed, grant)).collect();
+        let scope = dialogue.terms().scope.iter();
+        let mandates = scope.map(|grant| (dialogue.agreed, speaking(grant))).collect();
         Some(Confinement { epoch: dialogue.epoch, mandates })
     }
 
