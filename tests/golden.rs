@@ -13,7 +13,10 @@ use clawnet_core::*;
 use futures::executor::block_on;
 use serde_json::Value;
 
-use crate::story::{KERNEL, NEXT_KERNEL, Story, founder, key};
+use crate::{
+    caused::Caused,
+    story::{KERNEL, NEXT_KERNEL, Story, founder, key},
+};
 
 /// Where the presented head of the story stands.
 const HEAD_SIZE: u64 = 2;
@@ -30,8 +33,12 @@ async fn made() -> Vec<(&'static str, Vec<u8>)> {
     let consistency = kernel.prove_growth(HEAD_SIZE, late).await.unwrap();
     let bundle = story.owner.bundle(subject, late).await.unwrap();
     let json = |value: serde_json::Result<String>| format!("{}\n", value.unwrap()).into_bytes();
+    let caused = Caused::tell().await;
+    let because = caused.owner.bundle(caused.subject().await, &caused.late).await.unwrap();
     vec![
         ("bundle.json", format!("{bundle}\n").into_bytes()),
+        ("caused.jsonl", caused.exported().await),
+        ("caused_bundle.json", format!("{because}\n").into_bytes()),
         ("checkpoint.txt", late.to_string().into_bytes()),
         ("consistency.json", json(serde_json::to_string(&consistency))),
         ("head.json", json(serde_json::to_string(&story.head))),
@@ -56,7 +63,11 @@ fn json<T: serde::de::DeserializeOwned>(name: &str) -> T {
 
 /// The golden ledger's payloads, in order.
 fn payloads() -> Vec<String> {
-    let lines = text("ledger.jsonl");
+    payloads_of("ledger.jsonl")
+}
+
+fn payloads_of(name: &str) -> Vec<String> {
+    let lines = text(name);
     let payload = |line: &str| {
         let (_, rest) = line.split_once(r#"","record":"#)?;
         Some(rest.rsplit_once(r#","sequence":"#)?.0.to_owned())
@@ -118,6 +129,46 @@ fn the_golden_files_prove_what_they_say() {
     let proven = bundle.check(founder()).unwrap();
     assert_eq!(proven.subject.sequence, inclusion.sequence());
     assert_eq!(proven.checkpoint, *said);
+
+    let caused = verify("caused.jsonl");
+    assert!(caused.bodies == 1 && caused.found.acts == 6, "{caused:?}");
+    let bundle: Bundle = text("caused_bundle.json").parse().unwrap();
+    let proven = bundle.check(founder()).unwrap();
+    let because = |event: &Event| match event {
+        Event::Asked(question) => question.cause.clone().unwrap().to_string(),
+        Event::Intent(intent) => intent.cause.clone().unwrap().to_string(),
+        other => panic!("{other}"),
+    };
+    assert_eq!(because(&proven.question.unwrap().event), "errands:ask#1");
+    assert_eq!(because(&proven.intent.unwrap().event), "errands:ask#2");
+}
+
+/// A ledger from before there were facts opens as ever, also for who folds some, and goes on.
+#[test]
+fn the_golden_ledger_opens_and_goes_on_with_a_projection() {
+    use clawnet_tests::errand::{Errand, Errands};
+    block_on(async {
+        let store = MemoryStore::new();
+        let bytes = golden().read("ledger.jsonl").unwrap();
+        let mut file = std::io::Cursor::new(bytes);
+        let read = Import::of(founder()).into_store(&mut file, &store, |_| ()).await.unwrap();
+        let store: std::sync::Arc<dyn Store> = std::sync::Arc::new(store);
+        for projected in [false, true, true] {
+            let governing = Kernel::governing(founder());
+            let governing = if projected { governing.project::<Errands>() } else { governing };
+            let clock = ManualClock::default();
+            let kernel = governing.open_shared(store.clone(), clock).await.unwrap();
+            assert_eq!(kernel.damage(), None);
+            assert!(kernel.recovery().records >= read.found.records);
+            if projected {
+                kernel.declare::<Errands>(&Errand::Counted { count: 2 }, None).await.unwrap();
+            }
+        }
+        let kernel = Kernel::governing(founder()).project::<Errands>();
+        let kernel = kernel.open_shared(store, ManualClock::default()).await.unwrap();
+        let told = kernel.read(|state: &Errands| (state.counted, state.last)).unwrap();
+        assert_eq!(told, (4, read.found.records + 2));
+    });
 }
 
 fn format_text() -> String {
@@ -271,7 +322,7 @@ fn check_members(name: &str, value: &Value, allowed: &[String]) {
 fn every_event_and_act_is_in_the_golden_ledger_as_the_tables_say() {
     let (events, acts) = (table("Events"), table("keys"));
     let (mut seen, mut optional) = (BTreeSet::new(), BTreeSet::new());
-    for payload in payloads() {
+    for payload in payloads().into_iter().chain(payloads_of("caused.jsonl")) {
         let record: Value = serde_json::from_str(&payload).unwrap();
         let (name, what) = record["event"].as_object().unwrap().iter().next().unwrap();
         let (by, members) = events.get(name).unwrap_or_else(|| panic!("no event `{name}`"));

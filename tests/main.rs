@@ -1,6 +1,7 @@
 //! The tests that span crates, one module each.
 
 mod attacks;
+mod caused;
 mod compile;
 mod golden;
 mod hostile;

@@ -5,6 +5,7 @@
 
 mod approvals;
 pub(crate) mod bench;
+mod causes;
 mod commands;
 mod durability;
 mod laws;

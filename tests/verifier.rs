@@ -108,7 +108,10 @@ fn an_honest_ledger_holds() {
     // What spoils ledgers below can make honest ones too.
     let again = Case { name: "again".into(), bytes: forge.written(), expect: Holds(records) };
     assert_eq!(honest.bytes, again.bytes);
-    check(&[honest, again]);
+    let bytes = block_on(async { crate::caused::Caused::tell().await.exported().await });
+    let records = Forge::of(&bytes).payloads.len() as u64;
+    let caused = Case { name: "caused".into(), bytes, expect: Holds(records) };
+    check(&[honest, again, caused]);
 }
 
 #[test]

@@ -169,7 +169,7 @@ impl Endpoint<Delegate> for Office<'_> {
         let ledger = &self.0.ledger;
         let caller = task.caller();
         let actor = Actor::Agent { agent: caller.agent(), identity: caller.identity() };
-        let commit = {
+        let appended = {
             let failed = |error: &dyn fmt::Display| Fault::new("ledger", error.to_string());
             let mut inner = ledger.lock().map_err(|error| failed(&error))?;
             // Under the same lock as the append: no delegation follows a change of policy.
@@ -177,9 +177,9 @@ impl Endpoint<Delegate> for Office<'_> {
                 return Err(Fault::new("revoked", "the policy changed before the effect"));
             }
             let appended = ledger.append(&mut inner, (actor, &event), Durability::Durable);
-            appended.map_err(|error| failed(&error))?.commit
+            appended.map_err(|error| failed(&error))?
         };
-        ledger.settle(commit).await.map_err(|error| Fault::new("ledger", error.to_string()))?;
+        ledger.settle(appended).await.map_err(|error| Fault::new("ledger", error.to_string()))?;
         Ok(identity)
     }
 }

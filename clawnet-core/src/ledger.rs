@@ -113,6 +113,8 @@ pub(crate) struct Ledger {
     inner: Mutex<Inner>,
     /// Grows with everything that may change a decision: what holds an older scope looks again.
     version: AtomicU64,
+    /// Up to here every record is known to be on disk.
+    durable: AtomicU64,
     /// The tree over the records. Locked before `inner` where both are.
     edge: Mutex<Edge>,
     /// What checkpoints are signed with.
@@ -184,7 +186,8 @@ pub(crate) struct Inner {
 /// A record that was appended, and the future that says when it is durable.
 pub(crate) struct Appended {
     pub(crate) sequence: u64,
-    pub(crate) commit: Commit,
+    class: Durability,
+    commit: Commit,
 }
 
 /// What is to be the next record.
@@ -264,9 +267,13 @@ impl Ledger {
         self.failed.get()
     }
 
-    /// Waits until what was appended is durable.
-    pub(crate) async fn settle(&self, commit: Commit) -> Result<(), StoreError> {
+    /// Waits until what was appended is as durable as it has to be.
+    pub(crate) async fn settle(&self, appended: Appended) -> Result<(), StoreError> {
+        let Appended { sequence, class, commit } = appended;
         let settled = commit.await.map_err(|error| self.fail(error));
+        if settled.is_ok() && class == Durability::Durable {
+            self.durable.fetch_max(sequence, Ordering::AcqRel);
+        }
         if settled.is_err() {
             // Nobody else will unlock the ledger and wake those who follow it.
             drop(WakeFollowers(self));
@@ -346,7 +353,7 @@ impl Ledger {
         if sequence.checked_rem(self.limits.checkpoint_every) == Some(0) {
             self.due.store(true, Ordering::Release);
         }
-        Ok(Appended { sequence, commit })
+        Ok(Appended { sequence, class, commit })
     }
 
     /// For events the kernel itself makes, which always follow: anything else is a failed ledger.

@@ -290,7 +290,7 @@ impl Owner {
             };
             let statement = SignedAct::statement(self.id(), number, &act);
             let signature = self.signer.sign(&statement).await?;
-            let (event, commit) = {
+            let (event, appended) = {
                 let mut inner = self.ledger.lock()?;
                 if inner.state.acts + 1 != number {
                     continue;
@@ -306,9 +306,9 @@ impl Owner {
                 };
                 // What the fact rests on is not what it was: it is vetted and signed again.
                 let Some(appended) = appended else { continue };
-                (event, appended.commit)
+                (event, appended)
             };
-            self.ledger.settle(commit).await?;
+            self.ledger.settle(appended).await?;
             let Event::Act(signed) = event else { return Err(ActError::OutOfPlace.into()) };
             return Ok(signed);
         }

@@ -22,13 +22,13 @@ use crate::{
     cause::Cause,
     denial::{Denial, DenyCode, Layer},
     endpoint::{Admitted, Endpoint, Fault, Mount},
-    ledger::{AppendError, Content, Draft, Entry, Opening},
+    ledger::{AppendError, Appended, Content, Draft, Entry, Opening},
     operation::{Demands, Operation, Request, is_kind},
     permit::Permit,
     policy::ActError,
     record::{Actor, Event, OutcomeKind, Refused},
     rule::Verdict,
-    store::{Commit, Durability, StoreError},
+    store::{Durability, StoreError},
 };
 
 /// Why an operation had no effect, or none that is promised.
@@ -66,15 +66,15 @@ where
     let result = follow_path(seat, mount, operation, &recorded).await;
     // Nothing is waited for unless the store cannot keep up. Then whoever is refused waits like
     // everybody else: asking on and on must not fill the memory.
-    let commit = recorded.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if let Some(commit) = commit {
-        seat.ledger.settle(commit).await?;
+    let last = recorded.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Some(last) = last {
+        seat.ledger.settle(last).await?;
     }
     result
 }
 
-/// When the record of a refusal is as durable as it has to be.
-type Recorded = Mutex<Option<Commit>>;
+/// The record of a refusal, to be as durable as it has to be.
+type Recorded = Mutex<Option<Appended>>;
 
 async fn follow_path<O, E>(
     seat: &Seat,
@@ -122,14 +122,14 @@ where
             // Keeping takes time, so everything is judged afresh afterwards.
             Opening::Keep => content = keep_content(seat, operation).await.map_err(&refuse_kept)?,
             Opening::Denied(denial) => return Err(refuse(denial)),
-            Opening::Asked(ticket, commit) => {
-                if let Some(commit) = commit {
-                    seat.ledger.settle(commit).await?;
+            Opening::Asked(ticket, asked) => {
+                if let Some(asked) = asked {
+                    seat.ledger.settle(asked).await?;
                 }
                 return Err(Refusal::Escalated(ticket));
             }
-            Opening::Open(entry, commit) => {
-                seat.ledger.settle(commit).await?;
+            Opening::Open(entry, intent) => {
+                seat.ledger.settle(intent).await?;
                 return conclude((seat, mount), &admitted, entry).await;
             }
         }
@@ -256,7 +256,7 @@ fn refuse(
     match appended {
         Ok(appended) => {
             let mut last = recorded.lock().unwrap_or_else(PoisonError::into_inner);
-            *last = Some(appended.commit);
+            *last = Some(appended);
             Refusal::Denied(denial.for_agent())
         }
         Err(error) => Refusal::Ledger(seat.ledger.store_error(error)),

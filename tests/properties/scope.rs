@@ -30,7 +30,12 @@ pub(super) struct Line {
 impl Line {
     /// Issued at time zero, before any window is over.
     pub(super) fn of(chain: &[Mandate]) -> Self {
-        let (bench, mut names, mut agents) = (Bench::new(), BTreeMap::new(), Vec::new());
+        Self::on(Bench::new(), chain)
+    }
+
+    /// The same in this kernel.
+    pub(super) fn on(bench: Bench, chain: &[Mandate]) -> Self {
+        let (mut names, mut agents) = (BTreeMap::new(), Vec::new());
         let mut parent = None;
         for (nth, link) in chain.iter().enumerate() {
             let (identity, agent) = bench.identity(&format!("link{nth}"), parent);
@@ -47,21 +52,21 @@ impl Line {
         self.chain.iter().flat_map(|link| &link.rules).find(|rule| rule.id == id).unwrap()
     }
 
-    fn uses(&self, id: oracle::RuleId, now: u64) -> u32 {
+    pub(super) fn uses(&self, id: oracle::RuleId, now: u64) -> u32 {
         let Some(budget) = self.rule(id).budget else { return 0 };
         let spent = self.spent.get(&id).filter(|(period, _)| *period == budget.period(now));
         spent.map_or(0, |(_, uses)| *uses)
     }
 
     /// What the oracle says to the first `links` links.
-    fn oracle(&self, links: usize, asked: &Asked) -> Verdict {
+    pub(super) fn oracle(&self, links: usize, asked: &Asked) -> Verdict {
         let Some(demands) = &asked.model else { return Verdict::Deny };
         let spent = |id| self.uses(id, asked.now);
         translate::verdict(oracle::judge(&self.chain[..links], demands, asked.now, &spent))
     }
 
     /// What the kernel says to the first `links` links.
-    fn kernel(&self, links: usize, asked: &Asked) -> Verdict {
+    pub(super) fn kernel(&self, links: usize, asked: &Asked) -> Verdict {
         let Some(kernel) = &asked.kernel else { return Verdict::Deny };
         let judgement = self.agents[links - 1].judge_demands(&demands(kernel));
         if judgement.verdict > Verdict::Deny {
@@ -77,7 +82,7 @@ impl Line {
     }
 
     /// Submits it for real, with the owner's yes if it takes one, and counts what it uses.
-    fn submit(&mut self, asked: &Asked, (expect, name): (Verdict, &str)) {
+    pub(super) fn submit(&mut self, asked: &Asked, (expect, name): (Verdict, &str)) {
         let (Some(kernel), Some(model)) = (&asked.kernel, &asked.model) else { return };
         let operation = Probe::<CHANGE>::new(kernel, name);
         let agent = self.agents.last().unwrap();

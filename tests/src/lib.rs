@@ -1,6 +1,7 @@
-//! What the tests of ClawNet share: the simulated disk, the reference model and the scenario runner.
+//! What the tests of ClawNet share: the simulated disk, a projection, the reference model and the scenario runner.
 
 pub mod disk;
+pub mod errand;
 pub mod keeping;
 pub mod model;
 pub mod readme;

@@ -5,9 +5,10 @@ import argparse, functools, re, sys
 from canonical import little, parse, unbase64, unhex, write
 from primitives import blake3, derive_key, sha256, signed
 
-EVENTS = {"owner": "act", "agent": "asked delegated denied intent outcome", "kernel":
-          "checkpoint erased misbehaved opened outcome recalled recovered snapshot witnessed"}
-ACTS = "approve bind certify dismiss erase freeze grant identity rekey reject retire revoke unfreeze"
+EVENTS = {"owner": "act", "agent": "asked delegated denied intent outcome", "kernel": "checkpoint "
+          "declared erased misbehaved opened outcome recalled recovered snapshot witnessed"}
+ACTS = ("approve bind certify declare dismiss erase freeze grant identity rekey reject retire "
+        "revoke unfreeze")
 AGENT = "agt_[0-9a-f]{24}@idn_[0-9a-f]{24}"
 SIGNATURE = r"— ([^\0-\x1f\s+]+) ([A-Za-z0-9+/]{7,}=*)\n"
 
@@ -122,8 +123,8 @@ class Ledger:
                     need(self.note(remembered) == self.tree(), "it is not what is remembered")
         need(False, "it is cut off")
 
-def body_of(asked={}, outcome={}, act={"act": {}}, **_):
-    archive = act["act"].get("retire", {}).get("archive")
+def body_of(asked={}, declared={}, outcome={}, act={"act": {}}, **_):
+    archive = act["act"].get("retire", {}).get("archive") or declared.get("body")
     return asked.get("content", {}).get("digest") or outcome.get("evidence") or archive
 
 def report(key, files, check):

@@ -40,6 +40,9 @@ fn main() {
     if runs(&["check_proof"]) {
         check_proof();
     }
+    if runs(&["growth_1k", "growth_1m"]) {
+        growth();
+    }
     let large = runs(&["rss_append", "prove_10m"]);
     if large || runs(&["space", "verify", "query", "rss_export"]) {
         ledger(large);
@@ -121,6 +124,32 @@ fn check_proof() {
         nanos(started) / 1000.0
     });
     print("check_proof", cost / 1000.0, "us");
+}
+
+/// How the ledger stands and that it goes on from eight records ago, as it is told once a turn: where
+/// all of it is known to be on disk, and where some records that merely observe came after.
+fn growth() {
+    for (name, records) in [("growth_1k", 1000), ("growth_1m", 1_000_000)] {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let mut books = Books::open(&folder.path().join("store"));
+        books.write_until(records);
+        let (mut level, mut behind) = (Vec::new(), Vec::new());
+        for _ in 0..200 {
+            block_on(books.kernel.checkpoint()).unwrap();
+            let size = books.kernel.head().sequence;
+            for costs in [&mut level, &mut behind] {
+                let started = Instant::now();
+                let growth = block_on(books.kernel.growth(size - 8)).unwrap();
+                costs.push(nanos(started));
+                assert_eq!((growth.size, growth.path.unwrap().from()), (size, size - 8));
+                books.write_until(books.kernel.head().sequence + 6);
+            }
+        }
+        let most = level.iter().copied().fold(0.0, f64::max);
+        print(name, median(level), "ns");
+        print(&format!("{name}_max"), most, "ns");
+        print(&format!("{name}_behind"), median(behind), "ns");
+    }
 }
 
 /// A ledger of a million records on disk, and then of ten.

@@ -32,10 +32,11 @@ impl Kernel {
             None => None,
         };
         let appended = ledger.declare((fact, vetted), body, Durability::Durable)?;
-        ledger.settle(appended.commit).await?;
+        let sequence = appended.sequence;
+        ledger.settle(appended).await?;
         // A state that cannot be kept is no fault of this fact, which is recorded.
         drop(ledger.keep_up().await);
-        Ok(appended.sequence)
+        Ok(sequence)
     }
 
     /// The same without waiting: durable with the next durable record, and within 100 ms. For what
@@ -73,8 +74,10 @@ impl Kernel {
         self.ledger.vouch(topic, statement)
     }
 
-    /// How the ledger stands now, and what shows that it begins with the first `from` records.
-    /// Quick where `from` is recent; nothing is recorded.
+    /// How the ledger stands, up to the last record that is known to be on disk, and what shows
+    /// that it begins with the first `from` records. Quick where `from` is recent. Nothing is
+    /// recorded, but for a checkpoint if nothing was since the kernel was opened: without a key
+    /// that the owner certified it is then the growth of nothing.
     pub async fn growth(&self, from: u64) -> Result<Growth, ProofError> {
         self.ledger.grown(from).await
     }

@@ -104,7 +104,7 @@ impl Ledger {
             let event = Event::Checkpoint(signed.clone());
             (signed, self.seal(&mut level.inner, &event, class)?)
         };
-        self.settle(appended.commit).await?;
+        self.settle(appended).await?;
         Ok(signed)
     }
 
@@ -179,9 +179,10 @@ impl Ledger {
             level.inner.snapshot = appended.sequence;
             (appended, bytes)
         };
-        self.settle(appended.commit).await?;
-        drop(self.store.keep_snapshot(self.owner, Snapshot::new(appended.sequence, bytes)).await);
-        Ok(appended.sequence)
+        let sequence = appended.sequence;
+        self.settle(appended).await?;
+        drop(self.store.keep_snapshot(self.owner, Snapshot::new(sequence, bytes)).await);
+        Ok(sequence)
     }
 
     /// Writes a statement about everything before it. Nothing may come in between: not `append`.

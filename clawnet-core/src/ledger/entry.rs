@@ -5,7 +5,7 @@
 //! So no intent follows a revocation, uses what is spent, or stands outside a window.
 use std::{sync::Arc, time::Duration};
 
-use super::{AppendError, CheckpointError, Inner, Ledger};
+use super::{AppendError, Appended, CheckpointError, Inner, Ledger};
 use crate::{
     approval::{ContentRef, OperationText, Question, Ticket, Version},
     cause::Cause,
@@ -18,7 +18,7 @@ use crate::{
     record::{Actor, Event, Intent, Outcome, OutcomeKind},
     rule::Verdict,
     scope::Judgement,
-    store::{Commit, Durability, StoreError},
+    store::{Durability, StoreError},
     time::Timestamp,
 };
 
@@ -61,9 +61,9 @@ pub(crate) enum Content {
 /// What became of an attempt to open an entry.
 pub(crate) enum Opening<'l> {
     /// The intent is in the ledger.
-    Open(Entry<'l>, Commit),
-    /// The owner is asked. With a commit if the question is new.
-    Asked(Ticket, Option<Commit>),
+    Open(Entry<'l>, Appended),
+    /// The owner is asked. With a record if the question is new.
+    Asked(Ticket, Option<Appended>),
     /// The owner must not be asked, or need not.
     Denied(Denial),
     /// The owner is to be asked, and first the content kept.
@@ -140,7 +140,7 @@ impl<'l> Entry<'l> {
         let sequence = appended.sequence;
         let (cause, confined) = (draft.cause.cloned(), draft.confined);
         let entry = Self { ledger, sequence, at: now, actor, cause, confined, class, open: true };
-        Ok(Opening::Open(entry, appended.commit))
+        Ok(Opening::Open(entry, appended))
     }
 
     /// The intent's place in the ledger.
@@ -209,7 +209,7 @@ impl<'l> Entry<'l> {
             self.open = false;
             appended.map_err(|error| self.ledger.store_error(error))?
         };
-        self.ledger.settle(appended.commit).await
+        self.ledger.settle(appended).await
     }
 }
 
@@ -318,5 +318,5 @@ fn ask<'l>(
         Err(AppendError::Act(ActError::TooLarge { .. })) => return Ok(Answer::Other(too_large())),
         appended => appended.map_err(|error| ledger.store_error(error))?,
     };
-    Ok(Answer::Other(Opening::Asked(ticket, Some(appended.commit))))
+    Ok(Answer::Other(Opening::Asked(ticket, Some(appended))))
 }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::{Inner, Ledger, Locked};
 use crate::{
@@ -72,6 +73,14 @@ impl Edge {
         (begun == at.index).then_some(row)
     }
 
+    /// A node that is here: a peak of the tree, or one that follows from an unfinished row.
+    pub(super) fn node(&self, at: NodeAt) -> Option<TreeHash> {
+        self.tree.peak(at).or_else(|| {
+            let first = first_of(at);
+            node_in(self.open_row(row_at(first))?, at)
+        })
+    }
+
     /// A row far up, if it is remembered.
     pub(super) fn upper_row(&self, at: NodeAt) -> Option<&[TreeHash]> {
         self.upper.get(&at).map(Vec::as_slice)
@@ -93,6 +102,25 @@ impl Edge {
     }
 }
 
+/// The first of the nodes that rows keep of those a node is made of.
+pub(super) fn first_of(at: NodeAt) -> NodeAt {
+    let above = at.level % ROW_LEVELS;
+    NodeAt { level: at.level - above, index: at.index << above }
+}
+
+/// A node, of the row that keeps what it is made of.
+pub(super) fn node_in(row: &[TreeHash], at: NodeAt) -> Option<TreeHash> {
+    let start = usize::try_from(first_of(at).index % ROW as u64).ok()?;
+    let count = 1 << (at.level % ROW_LEVELS);
+    let mut nodes: SmallVec<[TreeHash; 32]> = row.get(start..start + count)?.into();
+    while nodes.len() > 1 {
+        let pairs = nodes.chunks_exact(2);
+        let above = pairs.filter_map(|pair| Some(TreeHash::node(pair.first()?, pair.last()?)));
+        nodes = above.collect();
+    }
+    nodes.first().copied()
+}
+
 /// Which row a node stands in: its level, and the row's place in it.
 pub(super) fn row_at(node: NodeAt) -> NodeAt {
     NodeAt { level: node.level, index: node.index >> ROW_LEVELS }
@@ -110,6 +138,16 @@ impl Recent {
             self.0.pop_front();
         }
         self.0.push_back(hash);
+    }
+
+    /// The hashes of records `first` to `last` of a ledger that ends at `head`, if all are
+    /// remembered.
+    pub(super) fn between(&self, (first, last): (u64, u64), head: Head) -> Option<Vec<Digest>> {
+        if last > head.sequence {
+            return None;
+        }
+        let count = usize::try_from(last.checked_sub(first)?.checked_add(1)?).ok()?;
+        Some(self.since(first, head)?.take(count).collect())
     }
 
     /// The hashes from `sequence` on in a ledger that ends at `head`, if all are remembered.

@@ -1,9 +1,9 @@
 //! Proofs from a ledger: a few kept rows, and the records of two or three rows of leaves.
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::atomic::Ordering};
 
 use super::{
-    Ledger,
-    growth::{Edge, ROW, ROW_LEVELS, row_at, row_entry, row_key, row_of},
+    CheckpointError, Ledger,
+    growth::{Edge, ROW, ROW_LEVELS, first_of, node_in, row_at, row_entry, row_key, row_of},
 };
 use crate::{
     digest::Digest,
@@ -37,6 +37,8 @@ pub enum ProofError {
 
 /// A ledger as it stands, and what shows that it goes on from what somebody knows of it. Unsigned:
 /// whoever tells it signs it with what they say.
+///
+/// **Promises** that all of it is on disk: a power cut takes nothing back that was shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Growth {
@@ -49,12 +51,20 @@ pub struct Growth {
 }
 
 impl Ledger {
-    /// How the ledger stands, and that it begins with the first `from` records.
+    /// How the ledger stands, as far as no power cut takes it back, and that it begins with the
+    /// first `from` records.
     pub(crate) async fn grown(&self, from: u64) -> Result<Growth, ProofError> {
+        let durable = self.known_durable().await?;
         self.grow().await?;
         let (size, root) = {
             let edge = self.edge();
             (edge.tree().size(), edge.tree().root())
+        };
+        let (size, root) = match durable {
+            0 => (0, TreeHash::EMPTY),
+            // Records that merely observe came after it.
+            _ if durable < size => (durable, self.growth(durable, (size, root)).await?.1),
+            _ => (size, root),
         };
         if from == 0 || from == size {
             return Ok(Growth { size, root, path: None });
@@ -132,6 +142,25 @@ impl Ledger {
         Err(ProofError::Foreign)
     }
 
+    /// Up to where every record is known to be on disk. Nothing is known of a ledger that was just
+    /// opened: a checkpoint tells.
+    async fn known_durable(&self) -> Result<u64, ProofError> {
+        let durable = self.durable.load(Ordering::Acquire);
+        if durable > 0 {
+            return Ok(durable);
+        }
+        match self.checkpoint().await {
+            Err(CheckpointError::Store(error)) => return Err(error.into()),
+            Ok(_)
+            | Err(
+                CheckpointError::NoKey
+                | CheckpointError::NotCertified(_)
+                | CheckpointError::Topic(_),
+            ) => {}
+        }
+        Ok(self.durable.load(Ordering::Acquire))
+    }
+
     /// How much of this ledger a checkpoint covers, and under which root.
     async fn covered(&self, checkpoint: &SignedCheckpoint) -> Result<(u64, TreeHash), ProofError> {
         let said = checkpoint.checkpoint();
@@ -201,18 +230,12 @@ impl<'l> Nodes<'l> {
 
     /// One node, from the row beneath it.
     async fn node(&mut self, at: NodeAt) -> Result<TreeHash, StoreError> {
-        let above = at.level % ROW_LEVELS;
-        let first = NodeAt { level: at.level - above, index: at.index << above };
-        let row = self.row(row_at(first)).await?;
-        let start = usize::try_from(first.index % ROW as u64).unwrap_or(ROW);
-        let mut nodes = row.get(start..start + (1 << above)).unwrap_or_default().to_vec();
-        while nodes.len() > 1 {
-            let pairs = nodes.chunks_exact(2);
-            nodes = pairs
-                .filter_map(|pair| Some(TreeHash::node(pair.first()?, pair.last()?)))
-                .collect();
+        let here = self.ledger.edge().node(at);
+        if let Some(node) = here {
+            return Ok(node);
         }
-        nodes.first().copied().ok_or_else(|| gone(at.index << at.level))
+        let row = self.row(row_at(first_of(at))).await?;
+        node_in(row, at).ok_or_else(|| gone(at.index << at.level))
     }
 
     async fn row(&mut self, at: NodeAt) -> Result<&[TreeHash], StoreError> {
@@ -271,7 +294,12 @@ impl<'l> Nodes<'l> {
     /// The places in the chain of the records under one row of leaves, as far as there are any.
     async fn block(&mut self, block: u64) -> Result<&[Digest], StoreError> {
         if !self.chains.contains_key(&block) {
-            let mut chains = Vec::with_capacity(ROW);
+            let first = block * ROW as u64 + 1;
+            let recent = {
+                let inner = self.ledger.peek();
+                inner.recent.between((first, first + ROW as u64 - 1), inner.head)
+            };
+            let mut chains = recent.unwrap_or_else(|| Vec::with_capacity(ROW));
             while chains.len() < ROW {
                 let next = block * ROW as u64 + chains.len() as u64 + 1;
                 let store = &self.ledger.store;

@@ -106,6 +106,7 @@ impl Ledger {
             house,
             registered,
             version: AtomicU64::new(1),
+            durable: AtomicU64::new(0),
             failed: OnceLock::new(),
             edge: Mutex::new(edge),
             signer: Mutex::default(),
@@ -162,8 +163,9 @@ impl Ledger {
             let appended = self.append(&mut inner, (Actor::Kernel, event), Durability::Durable);
             appended.map_err(|error| self.store_error(error))?
         };
-        self.settle(appended.commit).await?;
-        Ok(appended.sequence)
+        let sequence = appended.sequence;
+        self.settle(appended).await?;
+        Ok(sequence)
     }
 
     /// Removes a body that the owner had erased, and records that it is gone.

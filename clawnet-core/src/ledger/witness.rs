@@ -102,7 +102,7 @@ impl From<AppendError> for WitnessError {
 impl Ledger {
     /// Signs a checkpoint of all there is, records it, durably, and shows it as of now.
     pub(crate) async fn present(&self) -> Result<Presented, CheckpointError> {
-        let (presented, commit) = {
+        let (presented, appended) = {
             let mut level = self.level().await?;
             let signed = self.sign(&level)?;
             let inner = &mut level.inner;
@@ -114,9 +114,9 @@ impl Ledger {
             let credential = Credential { acts, founder: inner.state.founder };
             let event = Event::Checkpoint(signed);
             let appended = self.seal(inner, &event, Durability::Durable)?;
-            (Presented::new(checkpoint, credential), appended.commit)
+            (Presented::new(checkpoint, credential), appended)
         };
-        self.settle(commit).await?;
+        self.settle(appended).await?;
         Ok(presented)
     }
 
@@ -132,7 +132,7 @@ impl Ledger {
             return Err(self.meet_itself(shown.checkpoint.checkpoint()).await);
         }
         let shown = shown.clone().alone();
-        let (witnessed, commit) = {
+        let (witnessed, appended) = {
             let mut inner = self.lock()?;
             let known = inner.state.peers.get(&peer);
             let seen = judge(known, (&shown, at), proof)?;
@@ -145,9 +145,9 @@ impl Ledger {
             let sound = unmarked && !matches!(seen, Seen::Misbehaved(_));
             let key = shown.credential.certified();
             let cosigned = sound.then(|| self.cosign(&inner, shown.checkpoint, key)).flatten();
-            (Witnessed { seen, cosigned }, appended.commit)
+            (Witnessed { seen, cosigned }, appended)
         };
-        self.settle(commit).await?;
+        self.settle(appended).await?;
         Ok(witnessed)
     }
 

@@ -29,6 +29,15 @@ impl Frontier {
         join(&self.peaks).unwrap_or(TreeHash::EMPTY)
     }
 
+    /// One of the perfect subtrees it ends with, if that is there.
+    pub(crate) fn peak(&self, at: NodeAt) -> Option<TreeHash> {
+        let below = self.size.checked_shr(at.level.into())?;
+        let larger = below.checked_shr(1)?;
+        let ends = below & 1 == 1 && at.index == below - 1;
+        let place = usize::try_from(larger.count_ones()).ok()?;
+        if ends { self.peaks.get(place).copied() } else { None }
+    }
+
     /// Adds a leaf. Tells `seen` every node that this completes, the leaf itself (level 0) first.
     pub(crate) fn push(&mut self, leaf: TreeHash, mut seen: impl FnMut(NodeAt, TreeHash)) {
         let (mut at, mut node) = (NodeAt { level: 0, index: self.size }, leaf);

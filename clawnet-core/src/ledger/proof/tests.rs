@@ -190,3 +190,51 @@ fn both_readings_of_a_ledger_agree_and_count_its_checkpoints() {
         assert_eq!(again.verify().await.unwrap().root, found.root);
     });
 }
+
+#[test]
+fn growth_leads_from_any_past_to_what_is_on_disk() {
+    block_on(async {
+        let bench = Bench::open(Limits::default()).await;
+        let owner = bench.kernel.owner(key(1)).await.unwrap();
+        let mut sizes = Vec::new();
+        for round in 0..36 {
+            owner.identity(&format!("{round}")).await.unwrap();
+            let size = bench.kernel.head().sequence;
+            // What merely observes may be lost with the power: it is not told of yet.
+            bench.look(round % 3 * 60).await;
+            let growth = bench.kernel.growth(0).await.unwrap();
+            assert_eq!(growth.size, size);
+            assert_eq!(growth.root, root_of(&bench.store, growth.size).await);
+            assert_eq!(growth.path, None);
+            assert_eq!(bench.kernel.growth(growth.size).await.unwrap(), growth);
+            sizes.push(growth.size);
+            let recent = (growth.size.saturating_sub(70)..growth.size).step_by(3);
+            for from in sizes.iter().copied().chain(recent) {
+                let told = bench.kernel.growth(from).await.unwrap();
+                assert_eq!((told.size, told.root), (growth.size, growth.root));
+                let Some(path) = told.path else { continue };
+                assert_eq!((path.from(), path.to()), (from, growth.size));
+                path.verify(&root_of(&bench.store, from).await, &growth.root).unwrap();
+            }
+            let beyond = bench.kernel.growth(growth.size + 1).await;
+            assert!(matches!(beyond, Err(ProofError::Outside { .. })), "{beyond:?}");
+        }
+    });
+}
+
+#[test]
+fn nothing_is_known_to_be_on_disk_of_a_ledger_that_was_just_opened() {
+    block_on(async {
+        let bench = Bench::open(often()).await;
+        bench.look(3).await;
+        let opened = open(&bench.store, often()).await;
+        let growth = opened.growth(0).await.unwrap();
+        assert_eq!((growth.size, growth.root), (0, TreeHash::EMPTY));
+        assert!(opened.growth(3).await.is_err());
+        opened.sign_with(key(2));
+        let size = opened.head().sequence + 1;
+        assert_eq!(opened.growth(3).await.unwrap().size, size);
+        assert_eq!(opened.growth(4).await.unwrap().size, size);
+        assert_eq!(opened.head().sequence, size);
+    });
+}
