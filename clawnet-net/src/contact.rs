@@ -94,6 +94,8 @@ pub struct Keys {
     pub owner: PublicKey,
     /// The number of the act that certified the kernel's key.
     certified: u64,
+    /// Every key the owner ever had, each with the act since which.
+    past: Vec<(u64, PublicKey)>,
     /// How often the owner's key had changed.
     rekeys: u32,
 }
@@ -178,7 +180,7 @@ impl Keys {
                 owner_keys(credential).nth(usize::try_from(pinned.rekeys).unwrap_or(usize::MAX));
             match before {
                 None => return Err(Reason::Stale),
-                Some(key) if key != pinned.owner => return Err(Reason::Forged),
+                Some((_, key)) if key != pinned.owner => return Err(Reason::Forged),
                 Some(_) if told.certified < pinned.certified => return Err(Reason::Stale),
                 Some(_) => {}
             }
@@ -195,9 +197,16 @@ impl Keys {
             Some((*key, signed.number))
         });
         let (kernel, certified) = certificate?;
-        let owner = owner_keys(credential).last()?;
-        let rekeys = u32::try_from(owner_keys(credential).count().saturating_sub(1)).ok()?;
-        Some(Self { accepted: owner, kernel, owner, certified, rekeys })
+        let past: Vec<_> = owner_keys(credential).collect();
+        let (_, owner) = *past.last()?;
+        let rekeys = u32::try_from(past.len().saturating_sub(1)).ok()?;
+        Some(Self { accepted: owner, kernel, owner, certified, past, rekeys })
+    }
+
+    /// The key the owner had when they signed their act of this number.
+    pub(crate) fn owner_at(&self, act: u64) -> PublicKey {
+        let then = self.past.iter().rev().find(|(since, _)| *since < act);
+        then.map_or(self.owner, |(_, key)| *key)
     }
 
     fn same(&self, other: &Self) -> bool {
@@ -206,10 +215,11 @@ impl Keys {
     }
 }
 
-/// The owner's keys, the first one first.
-fn owner_keys(credential: &Credential) -> impl Iterator<Item = PublicKey> + '_ {
+/// The owner's keys, the first one first, each with the act since which.
+fn owner_keys(credential: &Credential) -> impl Iterator<Item = (u64, PublicKey)> + '_ {
     let later = credential.acts.iter().filter_map(|signed| {
-        if let Act::Rekey { key, .. } = &signed.act { Some(*key) } else { None }
+        let Act::Rekey { key, .. } = &signed.act else { return None };
+        Some((signed.number, *key))
     });
-    std::iter::once(credential.founder).chain(later)
+    std::iter::once((0, credential.founder)).chain(later)
 }

@@ -46,6 +46,10 @@ pub struct Dialogue {
     pub pauses: Pauses,
     /// When anything was last said, or it was drafted.
     pub last_at: Timestamp,
+    /// The content digest of what the other side said last.
+    pub(crate) heard: Option<Digest>,
+    /// The records of all entries held here, in their order.
+    pub(crate) said: Vec<u64>,
     /// The digest of the last entry, or of the terms.
     pub(crate) previous: Digest,
     /// The terms before these, under which something may be on its way.
@@ -172,6 +176,8 @@ impl Dialogue {
             speaker: None,
             pauses: Pauses::default(),
             last_at: at,
+            heard: None,
+            said: Vec::new(),
             before: None,
             in_flight: VecDeque::new(),
             head: None,
@@ -349,6 +355,7 @@ impl Dialogue {
     /// What was sent after `number` never arrived: it does not count.
     pub(crate) fn take_back(&mut self, number: u64) {
         while let Some(last) = self.in_flight.pop_back_if(|sent| sent.entry.number > number) {
+            self.said.pop();
             self.last = last.entry.number.saturating_sub(1);
             self.previous = last.entry.previous;
             match &last.entry.what {

@@ -32,17 +32,28 @@ mod wire;
 mod contact;
 mod dialogue;
 mod relations;
+mod lanes;
+mod outbox;
+mod desk;
+mod briefing;
+mod talk;
+mod party;
 
 pub mod protocol;
 
 pub use address::{Address, NotAnAddress};
+pub use briefing::{Briefing, Foreign};
 pub use contact::{Bond, Contact, Keys, Presenting};
 pub use dialogue::{Dialogue, Ended, Pauses, Side, Standing, Wording};
 pub use entry::{End, Ending, Entry, LedgerHead, Mark, SignedEnd, SignedEntry, Turn, What};
 pub use id::{NotASession, SessionId};
+pub use party::{Amendment, Line, NOBODY, Party, PartyError, Spoken};
 pub use reason::Reason;
 pub use relations::Relations;
 pub use said::{Came, Decision, Evidence, Refused, Review, Said, Shown};
+pub use talk::{
+    Consent, Floor, Invited, NoFloor, NoSession, NotAgreed, Open, Ours, Session, Theirs,
+};
 pub use terms::{DEPTH_MAX, Level, Proposal, Terms, TermsError};
 pub use transport::{
     Arrived, Closed, Counts, FRAME_BYTES_MAX, Faults, Hub, JoinError, MemoryTransport, NotProven,

@@ -218,7 +218,7 @@ impl Projection for Relations {
             Said::Drafted(terms) => self.fold_drafted(terms, about),
             Said::Ended { reason, session } => self.end(*session, *reason, about.at()),
             Said::Refused(refused) => self.fold_refused(refused, about.at()),
-            Said::Sent(signed) => self.fold_sent(signed, about.at()),
+            Said::Sent(signed) => self.fold_sent(signed, about),
         }
     }
 

@@ -307,6 +307,8 @@ impl Relations {
         let side = dialogue.role.other();
         let paused = dialogue.pauses;
         let ending = dialogue.count(side, signed, about.at());
+        dialogue.said.push(about.sequence());
+        dialogue.heard = signed.entry.turn().map(|turn| turn.body).or(dialogue.heard);
         let changed = dialogue.pauses != paused;
         let parent = dialogue.terms().parent().filter(|_| dialogue.released.is_none());
         if changed {

@@ -154,12 +154,13 @@ impl Relations {
         }
     }
 
-    pub(super) fn fold_sent(&mut self, signed: &SignedEntry, at: Timestamp) {
+    pub(super) fn fold_sent(&mut self, signed: &SignedEntry, about: &About<'_>) {
         let session = signed.entry.session;
         let Some(dialogue) = self.dialogues.get_mut(&session) else { return };
         let (side, paused) = (dialogue.role, dialogue.pauses);
         // How it ends is for the other side to say, which knows that it arrived.
-        dialogue.count(side, signed, at);
+        dialogue.count(side, signed, about.at());
+        dialogue.said.push(about.sequence());
         dialogue.in_flight.push_back(signed.clone());
         let cleared = signed.entry.turn().is_some() && std::mem::take(&mut dialogue.touched);
         if cleared || dialogue.pauses != paused {

@@ -1,0 +1,396 @@
+//! What comes: read, compared with what it names, and handed to the ledger to judge.
+//!
+//! Every rule about state is the projection's. Here is what cannot be folded: whose link it came
+//! over, whether a text is the one that was signed, whether a ledger goes on from what was shown of
+//! it, and what is answered.
+use clawnet_core::{ConsistencyProof, DeclareError, Digest, OwnerId};
+
+use super::{NOBODY, Party};
+use crate::{
+    contact::Bond,
+    entry::{LedgerHead, SignedEnd, SignedEntry},
+    id::SessionId,
+    lanes::Token,
+    reason::Reason,
+    relations::Relations,
+    said::{Came, Decision, Evidence, Refused, Said, Shown},
+    transport::Proven,
+    wire::{Envelope, Letter, To},
+};
+
+/// A message, and what its answer is about.
+#[derive(Debug, Clone, Copy)]
+struct Sender {
+    of: Digest,
+    peer: OwnerId,
+}
+
+/// Why nothing of a message came about.
+enum No {
+    /// It is refused, and that is recorded and answered.
+    Refused(Reason),
+    /// The ledger failed: nothing is known about the message, and nothing is answered.
+    Silence,
+}
+
+/// How many bytes a released result may have.
+const RESULT_BYTES_MAX: usize = 64 << 10;
+
+impl Party {
+    /// Takes in a message that came over a link that has proven so much, and gives the answers to
+    /// send back over it.
+    ///
+    /// **Promises** that what is refused changes nothing but its record, and that whoever is no
+    /// contact learns nothing: [`NOBODY`]. **Refuses** whatever says to be from an owner the link has
+    /// not proven to speak for.
+    pub async fn receive(&self, bytes: &[u8], link: &Proven) -> Vec<Vec<u8>> {
+        if bytes == NOBODY {
+            return Vec::new();
+        }
+        let Envelope { body, from, to } = match Envelope::decode(bytes) {
+            Ok(envelope) => envelope,
+            Err(reason) => {
+                // Who may have sent it is known only of a link that speaks for nobody else.
+                let peer = <[OwnerId; 1]>::try_from(link.owners()).ok().map(|[peer]| peer);
+                return self.nobody(peer, reason);
+            }
+        };
+        let sender = Sender { of: Digest::of_content(bytes), peer: from };
+        let proven = link.speaks_for(from).is_ok();
+        match body {
+            // Nobody answers an answer.
+            Letter::Taken { of } if proven => self.answered((from, of), None),
+            Letter::Refused { of, reason } if proven => self.answered((from, of), Some(reason)),
+            Letter::Taken { .. } | Letter::Refused { .. } => Vec::new(),
+            _ if !proven => self.nobody(None, Reason::WrongParty),
+            body => self.judge(sender, body, to).await,
+        }
+    }
+
+    async fn judge(&self, sender: Sender, body: Letter, to: To) -> Vec<Vec<u8>> {
+        let peer = sender.peer;
+        let blocked = self.desk.read(|net| net.contact(peer).map(|contact| contact.blocked));
+        let own = self.desk.kernel.owner_id();
+        if to.owner() != own || peer == own || blocked == Some(true) {
+            return self.nobody(Some(peer), Reason::Unknown);
+        }
+        let (session, taken) = match body {
+            Letter::Act { shown, text } => {
+                (session_of(&shown), self.take_act(peer, to, (*shown, text)).await)
+            }
+            Letter::End(signed) => {
+                let session = signed.end.session;
+                return self.take_end(sender, to, (session, signed)).await;
+            }
+            Letter::Entry { path, signed, text } => {
+                let session = signed.entry.session;
+                (Some(session), self.take_entry(peer, to, (*signed, path, text)).await)
+            }
+            Letter::Keys(credential) if to == To::Owner(own) => {
+                (None, self.take((peer, Evidence::Keys(credential)), None).await)
+            }
+            Letter::Keys(_) | Letter::Refused { .. } | Letter::Taken { .. } => {
+                (None, Err(No::Refused(Reason::Unknown)))
+            }
+        };
+        match taken {
+            Ok(()) | Err(No::Refused(Reason::Replayed)) => self.taken(sender),
+            Err(No::Refused(reason)) => self.refuse(sender, reason, session),
+            Err(No::Silence) => Vec::new(),
+        }
+    }
+
+    /// A decision of theirs.
+    async fn take_act(
+        &self,
+        peer: OwnerId,
+        to: To,
+        (shown, text): (Shown, Option<String>),
+    ) -> Result<(), No> {
+        if to != To::Owner(self.desk.kernel.owner_id()) {
+            return Err(No::Refused(Reason::Unknown));
+        }
+        let decision = decision(&shown);
+        check_result(decision.as_ref(), text.as_deref()).map_err(No::Refused)?;
+        let credential = shown.credential.clone();
+        let evidence = Evidence::Act(shown);
+        match self.take((peer, evidence), text.as_deref()).await {
+            Ok(()) => {
+                if matches!(decision, Some(Decision::Present { .. } | Decision::Remove { .. })) {
+                    self.stir_ended();
+                }
+                Ok(())
+            }
+            // That they have another key now is known from here on, whatever they decided with it.
+            Err(No::Refused(Reason::KeyChanged)) => {
+                drop(self.take((peer, Evidence::Keys(credential)), None).await);
+                Err(No::Refused(Reason::KeyChanged))
+            }
+            Err(no) => Err(no),
+        }
+    }
+
+    /// Something they said in a session.
+    async fn take_entry(
+        &self,
+        peer: OwnerId,
+        to: To,
+        (signed, path, text): (SignedEntry, Option<ConsistencyProof>, Option<String>),
+    ) -> Result<(), No> {
+        let session = signed.entry.session;
+        let held = self.desk.look(session, |dialogue, _| {
+            (dialogue.ours(), dialogue.last.saturating_add(1), dialogue.head)
+        });
+        let (ours, next, head) = held.ok_or(No::Refused(Reason::Unknown))?;
+        if to != To::Identity(ours) {
+            return Err(No::Refused(Reason::Unknown));
+        }
+        check_text(&signed, text.as_deref()).map_err(No::Refused)?;
+        // Of what comes again, or too early, the path says nothing.
+        if signed.entry.number == next {
+            check_path(head, signed.head, path.as_ref()).map_err(No::Refused)?;
+        }
+        let kept = signed.clone();
+        match self.take((peer, Evidence::Entry(signed)), text.as_deref()).await {
+            Ok(()) => {
+                if self.desk.look(session, |dialogue, _| dialogue.ended).flatten().is_some() {
+                    self.stir_beneath(session);
+                }
+                Ok(())
+            }
+            Err(No::Refused(Reason::Contradiction)) => {
+                Err(self.contradicted(peer, Box::new(kept)).await)
+            }
+            Err(no) => Err(no),
+        }
+    }
+
+    /// That a session is over for them. It is answered with how it ended here: each side then knows
+    /// what arrived.
+    async fn take_end(
+        &self,
+        sender: Sender,
+        to: To,
+        (session, signed): (SessionId, SignedEnd),
+    ) -> Vec<Vec<u8>> {
+        let held = self.desk.look(session, |dialogue, _| (dialogue.ours(), dialogue.ended));
+        let before = match held {
+            Some((ours, ended)) if to == To::Identity(ours) => ended,
+            Some(_) | None => return self.refuse(sender, Reason::Unknown, None),
+        };
+        match self.take((sender.peer, Evidence::End(signed)), None).await {
+            Ok(()) => {
+                let told = if before.is_none() { self.end(session) } else { None };
+                self.stir_beneath(session);
+                told.into_iter().chain(self.taken(sender)).collect()
+            }
+            Err(No::Refused(Reason::Replayed)) => {
+                let again = self.desk.lanes.tells_end(session).and_then(|()| self.end(session));
+                again.into_iter().chain(self.taken(sender)).collect()
+            }
+            Err(No::Refused(reason)) => self.refuse(sender, reason, Some(session)),
+            Err(No::Silence) => Vec::new(),
+        }
+    }
+
+    /// Records what came, if it is proven and in order.
+    async fn take(
+        &self,
+        (peer, evidence): (OwnerId, Evidence),
+        body: Option<&str>,
+    ) -> Result<(), No> {
+        let came = Said::Came(Box::new(Came::new(peer, evidence)));
+        let body = body.map(str::as_bytes);
+        let declared = self.desk.kernel.declare::<Relations>(&came, body).await;
+        declared.map(drop).map_err(No::from)
+    }
+
+    /// Their ledger is not the one it was, and their own kernel signed both: that is recorded with
+    /// the proof, and everything with them ends.
+    async fn contradicted(&self, peer: OwnerId, signed: Box<SignedEntry>) -> No {
+        let session = signed.entry.session;
+        let known = self.desk.look(session, |dialogue, contact| {
+            let key = contact.keys.as_ref()?.kernel;
+            Some((key, contact.distrusted, dialogue.head?))
+        });
+        let Some((key, distrusted, held)) = known.flatten() else {
+            return No::Refused(Reason::Contradiction);
+        };
+        // The ledger judges what is in order before it verifies: nobody is accused on a forgery.
+        if signed.verify(&key).is_err() {
+            return No::Refused(Reason::Forged);
+        }
+        if !distrusted {
+            let refused = Refused {
+                count: 1,
+                heads: Some((held, signed)),
+                peer: Some(peer),
+                reason: Reason::Contradiction,
+                session: Some(session),
+            };
+            let said = Said::Refused(refused);
+            if self.desk.kernel.declare::<Relations>(&said, None).await.is_err() {
+                return No::Silence;
+            }
+            self.stir_ended();
+        }
+        No::Refused(Reason::Contradiction)
+    }
+
+    /// What they say of a message from here.
+    fn answered(&self, (peer, of): (OwnerId, Digest), refused: Option<Reason>) -> Vec<Vec<u8>> {
+        let lanes = &self.desk.lanes;
+        let Some(token) = lanes.answered(peer, of) else { return Vec::new() };
+        match (token, refused) {
+            (Token::Act(act), answer) if answer.is_none_or(for_good) => {
+                let arrived = Said::Arrived { act, peer };
+                // What is not written down is sent again, and answered again.
+                drop(self.desk.kernel.declare_buffered::<Relations>(&arrived));
+                lanes.stir(peer);
+            }
+            (token @ (Token::End(_) | Token::Entry(..)), None) => lanes.taken(peer, token),
+            (Token::Act(_) | Token::End(_) | Token::Entry(..), _) => {}
+        }
+        Vec::new()
+    }
+
+    fn taken(&self, sender: Sender) -> Vec<Vec<u8>> {
+        self.letter(sender.peer, Letter::Taken { of: sender.of })
+    }
+
+    /// Refuses a message, and says why to those who may know.
+    fn refuse(&self, sender: Sender, reason: Reason, session: Option<SessionId>) -> Vec<Vec<u8>> {
+        let Sender { of, peer } = sender;
+        let (known, over) = self
+            .desk
+            .read(|net| {
+                let contact = net.contact(peer).filter(|contact| !contact.blocked);
+                let over = session.and_then(|id| net.session(id)).map(|it| it.ended.is_some());
+                Some((contact.map(|contact| contact.bond), over))
+            })
+            .unwrap_or_default();
+        self.record(Some(peer), reason, session.filter(|_| over.is_some()));
+        if reason == Reason::Unknown || known.is_none() {
+            return vec![NOBODY.to_vec()];
+        }
+        let mut answers = self.letter(peer, Letter::Refused { of, reason });
+        if reason == Reason::Closed && known != Some(Bond::Asking) {
+            answers.extend(session.and_then(|session| self.end(session)));
+        }
+        answers
+    }
+
+    /// Refuses a message as if nobody were here.
+    fn nobody(&self, peer: Option<OwnerId>, reason: Reason) -> Vec<Vec<u8>> {
+        self.record(peer, reason, None);
+        vec![NOBODY.to_vec()]
+    }
+
+    fn record(&self, peer: Option<OwnerId>, reason: Reason, session: Option<SessionId>) {
+        if let Some(refused) = self.refusals.count(peer, reason, session) {
+            // The next one that counts says how many there were.
+            drop(self.desk.kernel.declare_buffered::<Relations>(&Said::Refused(refused)));
+        }
+    }
+
+    /// How a session ended here, to tell the other side.
+    fn end(&self, session: SessionId) -> Option<Vec<u8>> {
+        let (end, to) = self.desk.read(|net| net.ended(session))?;
+        let letter = Letter::End(self.signed(end)?);
+        Envelope::new(self.desk.kernel.owner_id(), to, letter).encode().ok()
+    }
+
+    fn letter(&self, peer: OwnerId, letter: Letter) -> Vec<Vec<u8>> {
+        let own = self.desk.kernel.owner_id();
+        Envelope::new(own, To::Owner(peer), letter).encode().into_iter().collect()
+    }
+}
+
+impl From<DeclareError> for No {
+    fn from(error: DeclareError) -> Self {
+        Self::Refused(match error {
+            DeclareError::Misfit(misfit) => {
+                Reason::of_code(misfit.code.as_str()).unwrap_or(Reason::Mismatch)
+            }
+            DeclareError::BadSignature(_) => Reason::Forged,
+            DeclareError::TooLarge { .. } => Reason::Oversize,
+            DeclareError::Fact(_) | DeclareError::Act(_) => Reason::Malformed,
+            _ => return Self::Silence,
+        })
+    }
+}
+
+/// Whether a decision that was refused for this reason is never taken.
+fn for_good(reason: Reason) -> bool {
+    use Reason::{Busy, KeyChanged, Limit, NotOpen, OutOfOrder, Paused};
+    !matches!(reason, Busy | KeyChanged | Limit | NotOpen | OutOfOrder | Paused)
+}
+
+fn decision(shown: &Shown) -> Option<Decision> {
+    match shown.act.declared::<Relations>() {
+        Some(Said::Decided(decision)) => Some(decision),
+        Some(_) | None => None,
+    }
+}
+
+/// The session a decision is about.
+fn session_of(shown: &Shown) -> Option<SessionId> {
+    match decision(shown)? {
+        Decision::Consent { session, .. }
+        | Decision::Pause { session }
+        | Decision::Release { session, .. }
+        | Decision::Resume { session } => Some(session),
+        _ => None,
+    }
+}
+
+/// Whether the text of a released result is the one that was signed, and of nothing else.
+fn check_result(decision: Option<&Decision>, text: Option<&str>) -> Result<(), Reason> {
+    match (decision, text) {
+        (Some(Decision::Release { body, .. }), Some(text)) => {
+            if text.len() > RESULT_BYTES_MAX {
+                return Err(Reason::TooLarge);
+            }
+            check_body(*body, text)
+        }
+        // The owner over there had it erased before it left.
+        (Some(Decision::Release { .. }), None) => Err(Reason::Mismatch),
+        (_, Some(_)) => Err(Reason::Malformed),
+        (_, None) => Ok(()),
+    }
+}
+
+/// Whether the text of a turn is the one that was signed, and of nothing else.
+fn check_text(signed: &SignedEntry, text: Option<&str>) -> Result<(), Reason> {
+    match (signed.entry.turn(), text) {
+        (Some(turn), Some(text)) => {
+            if u32::try_from(text.len()) != Ok(turn.size_bytes) {
+                return Err(Reason::Mismatch);
+            }
+            check_body(turn.body, text)
+        }
+        (Some(_), None) => Err(Reason::Mismatch),
+        (None, Some(_)) => Err(Reason::Malformed),
+        (None, None) => Ok(()),
+    }
+}
+
+fn check_body(body: Digest, text: &str) -> Result<(), Reason> {
+    let same = Digest::of_content(text.as_bytes()) == body;
+    if same { Ok(()) } else { Err(Reason::Mismatch) }
+}
+
+/// Whether a ledger with this head goes on from the one that was shown before.
+fn check_path(
+    held: Option<LedgerHead>,
+    head: LedgerHead,
+    path: Option<&ConsistencyProof>,
+) -> Result<(), Reason> {
+    let Some(held) = held.filter(|held| held.size < head.size) else {
+        // That it did not shrink, or change in place, is for the fold to say.
+        return if path.is_none() { Ok(()) } else { Err(Reason::Unproven) };
+    };
+    let path = path.filter(|path| (path.from(), path.to()) == (held.size, head.size));
+    let path = path.ok_or(Reason::Unproven)?;
+    path.verify(&held.root, &head.root).map_err(|_| Reason::Unproven)
+}
