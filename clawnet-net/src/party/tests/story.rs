@@ -1,0 +1,30 @@
+//! From strangers to a settled matter.
+use super::*;
+use crate::{contact::Bond, dialogue::Standing, entry::Ending};
+
+#[test]
+fn two_owners_meet_agree_talk_and_settle() {
+    let (one, other, session) = pair(10);
+    assert_eq!(one.party.contact(other.id()).unwrap().bond, Bond::Mutual);
+    assert_eq!(other.party.contact(one.id()).unwrap().bond, Bond::Mutual);
+    for side in [&one, &other] {
+        assert_eq!(side.party.session(session).unwrap().standing(), Standing::Open);
+    }
+    assert_eq!(other.say(session, "first?", Mark::Continue).unwrap_err(), "wrong_turn");
+    assert_eq!(one.say(session, "what do they cost?", Mark::Continue), Ok(1));
+    settle(&[&one, &other]);
+    assert_eq!(other.say(session, "nine each", Mark::Continue), Ok(2));
+    settle(&[&one, &other]);
+    assert_eq!(one.say(session, "done", Mark::Resolved), Ok(3));
+    settle(&[&one, &other]);
+    for side in [&one, &other] {
+        let dialogue = side.party.session(session).unwrap();
+        assert_eq!(dialogue.standing(), Standing::Ended(Ending::Resolved));
+        assert_eq!((dialogue.used, dialogue.last, dialogue.told), (3, 3, true));
+        assert!(side.party.due().is_empty());
+    }
+    assert_eq!(one.told(session), other.told(session));
+    assert_eq!(one.told(session).len(), 3);
+    let text = |nth: usize| one.told(session)[nth].2.clone();
+    assert_eq!(text(1), Spoken::Text("nine each".into()));
+}
