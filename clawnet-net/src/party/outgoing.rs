@@ -89,7 +89,7 @@ impl Party {
                     None => None,
                 };
                 let terms = terms.map(|terms| *terms);
-                let shown = Box::new(Shown::new(act, kernel.credential(), terms));
+                let shown = Box::new(Shown::new(*act, kernel.credential(), terms));
                 (to, Letter::Act { shown, text })
             }
             Due::End { end, to } => (to, Letter::End(self.signed(end)?)),
