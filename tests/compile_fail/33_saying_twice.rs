@@ -1,0 +1,9 @@
+//! The floor is used up by what is said with it.
+use clawnet_net::*;
+
+async fn say(floor: Floor<'_>) {
+    drop(floor.say("one", Mark::Continue).await);
+    drop(floor.say("two", Mark::Continue).await);
+}
+
+fn main() {}
