@@ -33,7 +33,7 @@ pub struct Dialogue {
     /// How many turns were said, those on the way included, and those of children that came back.
     pub used: u32,
     /// Turns set aside for sessions beneath this one, until they come back.
-    pub drawn: BTreeMap<SessionId, u32>,
+    pub drawn: BTreeMap<SessionId, Drawn>,
     /// The number of the last entry held here.
     pub last: u64,
     /// Who may say the next thing.
@@ -52,8 +52,8 @@ pub struct Dialogue {
     pub(crate) said: Vec<u64>,
     /// The digest of the last entry, or of the terms.
     pub(crate) previous: Digest,
-    /// The terms before these, under which something may be on its way.
-    pub(crate) before: Option<Digest>,
+    /// The terms that were in force before these: something may be on its way under them.
+    pub(crate) before: Vec<Digest>,
     /// Entries sent from here that are not known to have arrived, the oldest first.
     pub(crate) in_flight: VecDeque<SignedEntry>,
     /// The other side's ledger, as its last entry showed it.
@@ -64,6 +64,12 @@ pub struct Dialogue {
     pub(crate) repeated: [Option<(Digest, u8)>; 2],
     /// Whether the identity did anything else because of this session since its last turn.
     pub(crate) touched: bool,
+    /// Sessions beneath this one that were drafted here, over or not.
+    pub(crate) children: Vec<SessionId>,
+    /// What came back of turns this side had set aside, to undo that if it never arrived.
+    pub(crate) returned: BTreeMap<SessionId, Drawn>,
+    /// How many turns it cost the session above, counted when it ended.
+    pub(crate) cost: u32,
     /// Sessions beneath this one that something came from, and whose result was not released.
     pub(crate) unreleased: BTreeSet<SessionId>,
     /// The record by which both had agreed to the terms in force.
@@ -144,6 +150,17 @@ pub struct Pauses {
     pub theirs: bool,
 }
 
+/// Turns set aside for a session beneath another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Drawn {
+    /// The side that has the session, and gives back what is left of them.
+    pub by: Side,
+    /// How many.
+    pub turns: u32,
+}
+
 /// Where a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "only one of them lets anybody speak")]
@@ -178,12 +195,15 @@ impl Dialogue {
             last_at: at,
             heard: None,
             said: Vec::new(),
-            before: None,
+            before: Vec::new(),
             in_flight: VecDeque::new(),
             head: None,
             proven: None,
             repeated: [None, None],
             touched: false,
+            children: Vec::new(),
+            returned: BTreeMap::new(),
+            cost: 0,
             unreleased: BTreeSet::new(),
             agreed: 0,
             told: false,
@@ -235,6 +255,11 @@ impl Dialogue {
         }
     }
 
+    /// The terms that stand to be agreed on, or that were.
+    pub(crate) fn present(&self) -> &Wording {
+        self.amended.as_deref().unwrap_or(&self.wording)
+    }
+
     /// Other terms were worded: nobody has agreed to them.
     pub(crate) fn reword(&mut self, terms: &Terms) {
         let wording = Wording::new(terms.clone());
@@ -255,7 +280,7 @@ impl Dialogue {
     /// How many turns are set aside for children.
     #[must_use]
     pub fn set_aside(&self) -> u32 {
-        self.drawn.values().fold(0, |sum, turns| sum.saturating_add(*turns))
+        self.drawn.values().fold(0, |sum, drawn| sum.saturating_add(drawn.turns))
     }
 
     /// Whether `what` may be the next entry, by `side`, at `at`. The rules are the same for what
@@ -289,7 +314,7 @@ impl Dialogue {
                 if known || deep || many || poor { Err(Reason::Limit) } else { Ok(()) }
             }
             What::GiveBack { child, used } => match self.drawn.get(child) {
-                Some(drawn) if used <= drawn => Ok(()),
+                Some(drawn) if drawn.by == side && *used <= drawn.turns => Ok(()),
                 Some(_) | None => Err(Reason::Mismatch),
             },
         }
@@ -307,11 +332,12 @@ impl Dialogue {
         self.last_at = at;
         match &entry.entry.what {
             What::Draw { child, turns } => {
-                self.drawn.insert(*child, *turns);
+                self.drawn.insert(*child, Drawn { by: side, turns: *turns });
                 None
             }
             What::GiveBack { child, used } => {
-                self.drawn.remove(child);
+                let drawn = self.drawn.remove(child);
+                self.returned.extend(drawn.map(|drawn| (*child, drawn)));
                 self.used = self.used.saturating_add(*used);
                 None
             }
@@ -360,7 +386,10 @@ impl Dialogue {
             self.previous = last.entry.previous;
             match &last.entry.what {
                 What::Draw { child, .. } => drop(self.drawn.remove(child)),
-                What::GiveBack { used, .. } => self.used = self.used.saturating_sub(*used),
+                What::GiveBack { child, used } => {
+                    self.used = self.used.saturating_sub(*used);
+                    self.drawn.extend(self.returned.remove_entry(child));
+                }
                 What::Turn(_) => {
                     self.used = self.used.saturating_sub(1);
                     self.floor = self.role;

@@ -114,7 +114,7 @@ pub mod protocol;
 pub use address::{Address, NotAnAddress};
 pub use briefing::{Briefing, Foreign};
 pub use contact::{Bond, Contact, Keys, Presenting};
-pub use dialogue::{Dialogue, Ended, Pauses, Side, Standing, Wording};
+pub use dialogue::{Dialogue, Drawn, Ended, Pauses, Side, Standing, Wording};
 pub use entry::{End, Ending, Entry, LedgerHead, Mark, SignedEnd, SignedEntry, Turn, What};
 pub use id::{NotASession, SessionId};
 pub use party::{Amendment, Line, NOBODY, Party, PartyError, Spoken};

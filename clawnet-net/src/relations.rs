@@ -92,8 +92,8 @@ impl Relations {
         if dialogue.ended.is_some() {
             return;
         }
-        let children: Vec<_> = dialogue.drawn.keys().copied().collect();
-        for child in children {
+        dialogue.cost = dialogue.used.saturating_add(dialogue.set_aside());
+        for child in dialogue.children.clone() {
             self.end(child, Ending::Parent, at);
         }
         let Some(dialogue) = self.dialogues.get_mut(&session) else { return };

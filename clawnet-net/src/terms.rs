@@ -148,6 +148,11 @@ impl Terms {
     /// # Errors
     /// When it is another session, or not the next revision.
     pub fn check_amended(&self, next: &Self) -> Result<(), TermsError> {
+        self.check_reworded(next, self.revision.saturating_add(1))
+    }
+
+    /// Whether `next` is a wording of the same session, and just this revision.
+    pub(crate) fn check_reworded(&self, next: &Self, revision: u32) -> Result<(), TermsError> {
         next.check()?;
         let same = self.session == next.session
             && self.initiator == next.initiator
@@ -156,11 +161,7 @@ impl Terms {
             && self.topic == next.topic
             && self.scope.split_last().map(|(_, above)| above)
                 == next.scope.split_last().map(|(_, above)| above);
-        if same && Some(next.revision) == self.revision.checked_add(1) {
-            Ok(())
-        } else {
-            Err(TermsError::NotAnAmendment)
-        }
+        if same && next.revision == revision { Ok(()) } else { Err(TermsError::NotAnAmendment) }
     }
 }
 

@@ -73,7 +73,7 @@ impl Party {
             while let Some(id) = next.pop() {
                 let Some(dialogue) = net.session(id) else { continue };
                 peers.push(dialogue.peer());
-                next.extend(dialogue.drawn.keys().copied());
+                next.extend(dialogue.children.iter().copied());
             }
             Some(peers)
         });

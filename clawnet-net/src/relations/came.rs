@@ -188,7 +188,8 @@ impl Relations {
             return Err(Reason::Unknown);
         }
         dialogue.check_next(dialogue.role.other(), &entry.what, about.at())?;
-        let agreed = entry.terms == dialogue.wording.digest || Some(entry.terms) == dialogue.before;
+        let agreed =
+            entry.terms == dialogue.wording.digest || dialogue.before.contains(&entry.terms);
         if !agreed || entry.previous != dialogue.previous {
             return Err(Reason::Mismatch);
         }
@@ -286,14 +287,14 @@ impl Relations {
 
     fn fold_end(&mut self, signed: &SignedEnd, about: &About<'_>) {
         let session = signed.end.session;
-        let Some(dialogue) = self.dialogues.get_mut(&session) else { return };
-        dialogue.arrived(signed.end.after);
-        dialogue.take_back(signed.end.after);
-        dialogue.in_flight.clear();
         let reason =
             if signed.end.reason == Ending::Parent { Ending::Owner } else { signed.end.reason };
+        // What is beneath it ends before anything is taken back: it was paid for until now.
         self.end(session, reason, about.at());
         if let Some(dialogue) = self.dialogues.get_mut(&session) {
+            dialogue.arrived(signed.end.after);
+            dialogue.take_back(signed.end.after);
+            dialogue.in_flight.clear();
             dialogue.told = true;
         }
         self.note_due(session);

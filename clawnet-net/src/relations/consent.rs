@@ -42,21 +42,23 @@ impl Relations {
         if dialogue.ended.is_some() {
             return Err(Reason::Closed);
         }
-        let present = dialogue.amended.as_deref().unwrap_or(&dialogue.wording);
+        let present = dialogue.present();
         if (present.terms.revision, present.digest) == (revision, digest) {
             return if present.theirs.is_none() { Ok(()) } else { Err(Reason::Replayed) };
         }
         let terms = terms.ok_or(Reason::Stale)?;
         // Of two wordings on their way at once, the initiator's counts.
         let crossing = terms.revision == present.terms.revision && present.theirs.is_none();
-        let first = dialogue.role.other() == Side::Initiator;
-        let base = match (&dialogue.amended, crossing) {
-            (_, true) if !first => return Err(Reason::Stale),
-            (None, true) => return Err(Reason::Mismatch),
-            (Some(amended), false) => &**amended,
-            (Some(_), true) | (None, false) => &dialogue.wording,
+        if crossing && dialogue.role == Side::Initiator {
+            return Err(Reason::Stale);
+        }
+        let base = if crossing {
+            present.terms.revision
+        } else {
+            present.terms.revision.saturating_add(1)
         };
-        base.terms.check_amended(terms).map_err(|_| Reason::Mismatch)?;
+        let follows = present.terms.check_reworded(terms, base);
+        follows.map_err(|_| Reason::Mismatch)?;
         let wording = Wording::new(terms.clone());
         self.check_agreeable(dialogue, &wording, about)
     }
@@ -105,7 +107,11 @@ impl Relations {
                         contact.sessions = contact.sessions.saturating_add(1);
                     }
                 }
-                Some(dialogue) => dialogue.reword(terms),
+                // An answer may repeat what it answers.
+                Some(dialogue) if dialogue.present().digest != terms.digest() => {
+                    dialogue.reword(terms);
+                }
+                Some(_) => {}
             }
         }
         let Some(dialogue) = self.dialogues.get_mut(&session) else { return };

@@ -4,11 +4,12 @@ use clawnet_core::{About, IdentityId, Misfit, OwnerId, SignedAct};
 use super::Relations;
 use crate::{
     contact::{Bond, Contact, Pending, Presenting},
-    dialogue::{Dialogue, Pauses, Wording},
+    dialogue::{Dialogue, Pauses, Side, Wording},
     entry::Ending,
     id::SessionId,
     reason::Reason,
     said::Decision,
+    terms::Terms,
 };
 
 impl Relations {
@@ -140,11 +141,21 @@ impl Relations {
         if about.at() >= wording.terms.expires_at {
             return Err(Reason::Expired);
         }
+        self.check_bounds(dialogue, &wording.terms)?;
+        if about.is_live(dialogue.ours().identity()) { Ok(()) } else { Err(Reason::WrongParty) }
+    }
+
+    /// Whether `terms` leave room for what was said, what is set aside, and what is above.
+    pub(super) fn check_bounds(&self, dialogue: &Dialogue, terms: &Terms) -> Result<(), Reason> {
         let spoken = dialogue.used.saturating_add(dialogue.set_aside());
-        if dialogue.opened && wording.terms.turns_max <= spoken {
+        let paid = self.drawn_for(terms).is_some_and(|turns| turns >= terms.turns_max);
+        let owed = terms.parent().is_some() && dialogue.role == Side::Initiator && !paid;
+        if (dialogue.opened && terms.turns_max <= spoken) || owed {
             return Err(Reason::Limit);
         }
-        if about.is_live(dialogue.ours().identity()) { Ok(()) } else { Err(Reason::WrongParty) }
+        // Sessions beneath begin with what this one allows: it is not reworded under them.
+        let moved = !dialogue.drawn.is_empty() && terms.scope != dialogue.terms().scope;
+        if moved { Err(Reason::Mismatch) } else { Ok(()) }
     }
 
     pub(super) fn fold_decided(&mut self, decision: &Decision, about: &About<'_>) {
@@ -260,7 +271,7 @@ impl Relations {
         let Some(dialogue) = self.dialogues.get_mut(&session) else { return };
         match dialogue.amended.take() {
             Some(amended) if amended.agreed() => {
-                dialogue.before = Some(dialogue.wording.digest);
+                dialogue.before.push(dialogue.wording.digest);
                 dialogue.wording = *amended;
             }
             Some(amended) => dialogue.amended = Some(amended),

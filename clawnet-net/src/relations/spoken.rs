@@ -27,13 +27,7 @@ impl Relations {
         let present = dialogue.amended.as_deref().unwrap_or(&dialogue.wording);
         let amends = present.terms.check_amended(terms);
         amends.map_err(|error| Misfit::new("terms", error.to_string()))?;
-        let spoken = dialogue.used.saturating_add(dialogue.set_aside());
-        let drawn = self.drawn_for(terms);
-        let poor = terms.parent().is_some() && drawn.is_none_or(|turns| turns < terms.turns_max);
-        if (dialogue.opened && terms.turns_max <= spoken) || poor {
-            return Err(Reason::Limit.into());
-        }
-        Ok(())
+        Ok(self.check_bounds(dialogue, terms)?)
     }
 
     fn check_first_draft(&self, terms: &Terms, about: &About<'_>) -> Result<(), Reason> {
@@ -85,8 +79,10 @@ impl Relations {
     }
 
     /// How many turns were set aside above for the session of these terms.
-    fn drawn_for(&self, terms: &Terms) -> Option<u32> {
-        self.session(terms.parent()?)?.drawn.get(&terms.session).copied()
+    pub(super) fn drawn_for(&self, terms: &Terms) -> Option<u32> {
+        let above = self.session(terms.parent()?)?;
+        let drawn = above.drawn.get(&terms.session).filter(|drawn| drawn.by == above.role);
+        drawn.map(|drawn| drawn.turns)
     }
 
     pub(super) fn fold_drafted(&mut self, terms: &Terms, about: &About<'_>) {
@@ -101,6 +97,9 @@ impl Relations {
             contact.sessions = contact.sessions.saturating_add(1);
         }
         self.dialogues.insert(terms.session, dialogue);
+        if let Some(above) = terms.parent().and_then(|above| self.dialogues.get_mut(&above)) {
+            above.children.push(terms.session);
+        }
     }
 
     pub(super) fn check_ended(
@@ -145,7 +144,7 @@ impl Relations {
             // Turns that were set aside for terms nobody drafted come back whole.
             What::GiveBack { child, used } => {
                 let spent = match beneath(child) {
-                    Some(over) if over.ended.is_some() => over.used,
+                    Some(over) if over.ended.is_some() => over.cost,
                     Some(_) => return Err(Reason::NotOpen),
                     None => 0,
                 };

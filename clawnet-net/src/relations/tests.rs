@@ -441,3 +441,120 @@ fn a_forged_entry_is_nobodys() {
     let refused = block_on(other.kernel.declare::<Relations>(&said, None));
     assert!(matches!(refused, Err(DeclareError::BadSignature(_))));
 }
+
+/// A session beneath `parent`, drafted by `b` and agreed to with `c`.
+fn beneath(b: &One, c: &One, parent: SessionId, child: SessionId) -> Terms {
+    let proposal = Proposal::to(c.id(), "freight").turns(3).within(parent);
+    let now = Timestamp::from_millis(b.now());
+    let terms = b.net(|net| net.draft(&proposal, child, now)).unwrap();
+    b.say(&Said::Drafted(Box::new(terms.clone()))).unwrap();
+    let ours = b.consent(&terms).unwrap();
+    b.show(c, &ours, Some(terms.clone())).unwrap();
+    let theirs = c.consent(&terms).unwrap();
+    c.show(b, &theirs, None).unwrap();
+    terms
+}
+
+fn three() -> [One; 3] {
+    let clock = ManualClock::at(Timestamp::from_millis(1_795_000_000_000));
+    let all = [1, 2, 3].map(|seed| One::new(seed, &clock));
+    befriend(&all[0], &all[1]);
+    befriend(&all[1], &all[2]);
+    all
+}
+
+#[test]
+fn a_draw_that_never_arrived_leaves_no_child_behind() {
+    let [a, b, c] = &three();
+    let parent = open(a, b, &Proposal::to(b.id(), "valves").turns(6));
+    a.send(b, &a.turn(parent, "can you?", Mark::Continue)).unwrap();
+    let child = SessionId::drafted(b.id(), b.kernel.head(), c.id());
+    let draw = b.entry(parent, What::Draw { child, turns: 3 });
+    b.say(&Said::Sent(Box::new(draw))).unwrap();
+    beneath(b, c, parent, child);
+    a.decide(Decision::Close { session: parent }).unwrap();
+    a.tell_end(b, parent).unwrap();
+    assert_eq!(b.standing(child), Standing::Ended(Ending::Parent));
+    assert_eq!(b.net(|net| net.session(parent).unwrap().set_aside()), 0);
+}
+
+#[test]
+fn what_a_counterpart_set_aside_reaches_no_other_session() {
+    let [a, b, c] = &three();
+    let parent = open(a, b, &Proposal::to(b.id(), "valves").turns(6));
+    a.send(b, &a.turn(parent, "can you?", Mark::Continue)).unwrap();
+    let child = SessionId::drafted(b.id(), b.kernel.head(), c.id());
+    b.send(a, &b.entry(parent, What::Draw { child, turns: 3 })).unwrap();
+    beneath(b, c, parent, child);
+    b.send(c, &b.turn(child, "how much?", Mark::Continue)).unwrap();
+    // The far end names the session above as if it were beneath, and ends what it is in.
+    c.send(b, &c.entry(child, What::Draw { child: parent, turns: 1 })).unwrap();
+    c.decide(Decision::Close { session: child }).unwrap();
+    c.tell_end(b, child).unwrap();
+    assert_eq!(b.standing(parent), Standing::Open);
+    // Nor does anybody give back what another set aside.
+    let stolen = b.entry(parent, What::GiveBack { child, used: 0 });
+    let cost = b.net(|net| net.session(child).unwrap().cost);
+    assert_eq!((cost, b.say(&Said::Sent(Box::new(stolen)))), (2, Err("mismatch".into())));
+    b.send(a, &b.entry(parent, What::GiveBack { child, used: 2 })).unwrap();
+    let used = |one: &One| one.net(|net| net.session(parent).unwrap().used);
+    assert_eq!((used(a), used(b)), (3, 3));
+}
+
+#[test]
+fn only_who_set_turns_aside_gives_them_back() {
+    let [a, b, c] = &three();
+    let parent = open(a, b, &Proposal::to(b.id(), "valves").turns(8));
+    a.send(b, &a.turn(parent, "can you?", Mark::Continue)).unwrap();
+    let child = SessionId::drafted(b.id(), b.kernel.head(), c.id());
+    b.send(a, &b.entry(parent, What::Draw { child, turns: 3 })).unwrap();
+    beneath(b, c, parent, child);
+    b.send(a, &b.turn(parent, "one moment", Mark::Continue)).unwrap();
+    let stolen = a.entry(parent, What::GiveBack { child, used: 0 });
+    assert_eq!(a.say(&Said::Sent(Box::new(stolen.clone()))), Err("mismatch".into()));
+    assert_eq!(b.hear(a, Evidence::Entry(stolen)), Err("mismatch".into()));
+}
+
+#[test]
+fn a_child_does_not_outgrow_what_was_set_aside() {
+    let [a, b, c] = &three();
+    let parent = open(a, b, &Proposal::to(b.id(), "valves").turns(6));
+    a.send(b, &a.turn(parent, "can you?", Mark::Continue)).unwrap();
+    let child = SessionId::drafted(b.id(), b.kernel.head(), c.id());
+    b.send(a, &b.entry(parent, What::Draw { child, turns: 3 })).unwrap();
+    let mut more = beneath(b, c, parent, child);
+    (more.revision, more.turns_max) = (2, 9);
+    c.say(&Said::Drafted(Box::new(more.clone()))).unwrap();
+    let theirs = c.consent(&more).unwrap();
+    assert_eq!(c.show(b, &theirs, Some(more)), Err("limit".into()));
+    // And the session above is not reworded under its children.
+    let mut wider = b.net(|net| net.session(parent).unwrap().terms().clone());
+    wider.revision = 2;
+    wider.scope[0] = Grant::new().allow(Action::Read, Region::subtree("fs:/a").unwrap());
+    assert_eq!(a.say(&Said::Drafted(Box::new(wider))), Err("mismatch".into()));
+}
+
+#[test]
+fn of_wordings_that_cross_the_initiators_counts() {
+    let (one, other) = two();
+    let terms = one.draft(&Proposal::to(other.id(), "valves")).unwrap();
+    let ours = one.consent(&terms).unwrap();
+    one.show(&other, &ours, Some(terms.clone())).unwrap();
+    let reworded = |one: &One, turns| {
+        let mut terms = terms.clone();
+        (terms.revision, terms.turns_max) = (2, turns);
+        one.say(&Said::Drafted(Box::new(terms.clone()))).unwrap();
+        (one.consent(&terms).unwrap(), terms)
+    };
+    let (ours, mine) = reworded(&one, 5);
+    let (theirs, yours) = reworded(&other, 7);
+    assert_eq!(other.show(&one, &theirs, Some(yours)), Err("stale".into()));
+    one.show(&other, &ours, Some(mine.clone())).unwrap();
+    let theirs = other.consent(&mine).unwrap();
+    // An answer may repeat the terms it answers.
+    other.show(&one, &theirs, Some(mine.clone())).unwrap();
+    for here in [&one, &other] {
+        assert_eq!(here.standing(mine.session), Standing::Open);
+        assert_eq!(here.net(|net| net.session(mine.session).unwrap().left()), 5);
+    }
+}
