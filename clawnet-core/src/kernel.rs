@@ -16,7 +16,7 @@ use crate::{
     },
     note::{Checkpoint, SignedCheckpoint},
     owner::{Owner, OwnerError},
-    projection::{Projection, Registered},
+    projection::{Projected, Projection},
     record::{Event, Presented, Recalled},
     store::{Head, Store, StoreError},
     time::Clock,
@@ -33,7 +33,7 @@ pub struct Governing {
     whole: bool,
     known: Option<Head>,
     signed: Option<Checkpoint>,
-    projections: Vec<Registered>,
+    projections: Projected,
 }
 
 impl Governing {
@@ -53,9 +53,16 @@ impl Governing {
     /// with one name the first counts. A ledger that holds facts opens only with the projections
     /// that fold them.
     pub fn project<P: Projection>(mut self) -> Self {
-        if self.projections.iter().all(|known| known.name != P::NAME) {
-            self.projections.push(Registered::new::<P>());
-        }
+        self.projections.add::<P>();
+        self
+    }
+
+    /// Passing over facts that nobody folds here, instead of refusing the ledger: for tools that
+    /// look at any, export it, or decide for the owner.
+    ///
+    /// **Refuses** to declare such facts, and to let anybody act because of them.
+    pub fn passing_over_facts(mut self) -> Self {
+        self.projections.pass_over();
         self
     }
 
@@ -129,7 +136,7 @@ impl Kernel {
             whole: false,
             known: None,
             signed: None,
-            projections: Vec::new(),
+            projections: Projected::default(),
         }
     }
 

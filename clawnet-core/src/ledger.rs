@@ -28,8 +28,8 @@ use crate::{
     id::{IdentityId, OwnerId},
     key::SoftwareKey,
     policy::{ActError, State},
-    projection::{About, Panicked, Projection, Projections, Registered, Told},
-    record::{Act, Actor, Event, Outcome, OutcomeKind, SignedAct, chain, encode},
+    projection::{About, Panicked, Projected, Projection, Projections, Told},
+    record::{Actor, Event, Outcome, OutcomeKind, chain, encode},
     scope::{Confining, Mandate, Scope},
     store::{Batch, Commit, Durability, Frame, Head, Store, StoreError},
     time::{HighWater, Timestamp},
@@ -109,7 +109,7 @@ pub(crate) struct Ledger {
     pub(crate) clock: HighWater,
     pub(crate) limits: Limits,
     pub(crate) house: Vec<Box<dyn HousePolicy>>,
-    registered: Box<[Registered]>,
+    projected: Projected,
     inner: Mutex<Inner>,
     /// Grows with everything that may change a decision: what holds an older scope looks again.
     version: AtomicU64,
@@ -459,8 +459,9 @@ impl Inner {
 /// Whether decisions made before `event` may be wrong after it.
 fn changes_policy(event: &Event) -> bool {
     match event {
-        Event::Act(SignedAct { act: Act::Declare { .. }, .. }) => false,
-        Event::Act(_) | Event::Delegated { .. } => true,
+        // What a cause permits is asked for each time: no scope is another after a fact.
+        Event::Act(signed) => signed.act.fact().is_none(),
+        Event::Delegated { .. } => true,
         Event::Asked(_)
         | Event::Checkpoint(_)
         | Event::Declared { .. }

@@ -153,6 +153,72 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
 //! ```
 //!
+//! # Facts and projections
+//!
+//! Other crates keep what they know in the same ledger: a **fact** is a typed statement in it, and a
+//! **projection** the fold of it to that crate's state. The kernel asks the projection which facts
+//! may follow, verifies the signatures they rest on, and folds them in record order under its one
+//! lock, live and when the ledger is opened again. A fact is the kernel's or the owner's; an agent
+//! has no way to put one there.
+//!
+//! ```
+//! # use clawnet_core::*;
+//! #[derive(serde::Serialize, serde::Deserialize)]
+//! struct Errands { within: Vec<(u64, Grant)>, closed: u64 }
+//!
+//! #[derive(serde::Serialize, serde::Deserialize)]
+//! enum Errand { Closed, Within(Grant) }
+//!
+//! impl Projection for Errands {
+//!     const NAME: &'static str = "errands";
+//!     type Fact = Errand;
+//!     fn begin(_: OwnerId) -> Self { Errands { within: Vec::new(), closed: 0 } }
+//!     fn claims(&self, _: &Errand, _: Actor) -> Result<Vec<Claim>, Misfit> { Ok(Vec::new()) }
+//!     fn check(&self, fact: &Errand, _: &About<'_>) -> Result<(), Misfit> {
+//!         let closes_none = matches!(fact, Errand::Closed) && self.within.is_empty();
+//!         if closes_none { Err(Misfit::new("none", "no errand is open")) } else { Ok(()) }
+//!     }
+//!     fn fold(&mut self, fact: &Errand, about: &About<'_>) {
+//!         match fact {
+//!             Errand::Closed => (self.within, self.closed) = (Vec::new(), self.closed + 1),
+//!             Errand::Within(rules) => self.within.push((about.sequence(), rules.clone())),
+//!         }
+//!     }
+//!     fn confine(&self, _: &Cause) -> Option<Confinement> {
+//!         let (epoch, _) = *self.within.last()?;              // none: nothing is permitted
+//!         Some(Confinement { epoch, mandates: self.within.clone() })
+//!     }
+//! }
+//!
+//! # futures::executor::block_on(async {
+//! # let key = SoftwareKey::from_secret(&[7; 32]);
+//! let governing = Kernel::governing(key.public_key()).project::<Errands>();
+//! # let kernel = governing.open(MemoryStore::new(), ManualClock::default()).await?;
+//! # let owner = kernel.owner(key).await?;
+//! # let work = owner.identity("work").await?;
+//! # owner.grant(work, Grant::new().allow(Action::Read, Region::subtree("fs:/work")?)).await?;
+//! # let agent = owner.bind(work, "assistant", "in-process").await?;
+//! assert!(kernel.declare::<Errands>(&Errand::Closed, None).await.is_err());
+//! let narrow = Grant::new().allow(Action::Read, Region::subtree("fs:/work/q3")?);
+//! owner.declare::<Errands>(Errand::Within(narrow)).await?;   // signed: evidence to others, too
+//!
+//! let caused = agent.because(Cause::new("errands", "today", 1)?)?;
+//! let may = |agent: &Agent, at: &str| {
+//!     agent.judge_demands(&Demands::one(Action::Read, &at.parse().unwrap())).verdict
+//! };
+//! assert_eq!(may(&agent, "fs:/work/q2"), Verdict::Allow);    // of its owner's own accord
+//! assert_eq!(may(&caused, "fs:/work/q2"), Verdict::Deny);    // its scope *and* the errand's
+//! assert_eq!(may(&caused, "fs:/work/q3"), Verdict::Allow);
+//! kernel.declare::<Errands>(&Errand::Closed, None).await?;
+//! assert_eq!(may(&caused, "fs:/work/q3"), Verdict::Deny);    // nothing follows its end
+//! assert_eq!(kernel.read(|state: &Errands| state.closed)?, 1);
+//! # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+//! ```
+//!
+//! What an agent does because of something that is not its owner's own accord, such as a
+//! counterpart's turn, names that **cause** in every record, and is limited by what the projection
+//! says of it besides the identity's scope: [`Agent::because`].
+//!
 //! # Invariants, and what each assumes
 //!
 //! 1. **Intent before effect, outcome after.** The intent is durable before the endpoint runs. Only
@@ -166,7 +232,8 @@
 //! 4. **An approval is one yes to one digest**: bound to identity, canonical bytes, epoch, the
 //!    resource's version and an expiry, and spent in the same append as the intent. *Assumes* the
 //!    signer is the owner's alone.
-//! 5. **One log, state is a fold.** State changes only by folding a record, live and at replay.
+//! 5. **One log, state is a fold.** State changes only by folding a record, live and at replay; that
+//!    of a [`Projection`] too. *Assumes* its fold is a function of what it is told.
 //! 6. **Tokens stay home.** What proves is not serializable. What crosses a wire is evidence.
 //! 7. **Error means no.** Unknown, unreachable, unparsable, stale, poisoned, panicked: all deny.
 //! 8. **Refusals are records too**, and the owner's security events. The agent is told the code and

@@ -299,10 +299,13 @@ impl Owner {
                     return Err(ActError::OutOfPlace.into());
                 }
                 let event = Event::Act(SignedAct::new(act, number, signature));
-                let (about, class) = ((Actor::Owner, &event), Durability::Durable);
+                let (actor, class) = (Actor::Owner, Durability::Durable);
                 let appended = match &vetted {
-                    None => Some(self.ledger.append(&mut inner, about, class)?),
-                    Some(vetted) => self.ledger.append_vetted(&mut inner, about, vetted, class)?,
+                    None => Some(self.ledger.append(&mut inner, (actor, &event), class)?),
+                    Some(vetted) => {
+                        let entering = (actor, &event, vetted);
+                        self.ledger.append_vetted(&mut inner, entering, class)?
+                    }
                 };
                 // What the fact rests on is not what it was: it is vetted and signed again.
                 let Some(appended) = appended else { continue };

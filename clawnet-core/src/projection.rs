@@ -208,15 +208,15 @@ pub(crate) mod toy;
 
 /// A projection a kernel is opened with.
 #[derive(Clone, Copy)]
-pub(crate) struct Registered {
-    pub(crate) name: &'static str,
+struct Registered {
+    name: &'static str,
     begin: fn(OwnerId) -> Box<dyn Folds>,
     read: fn(&Fact) -> Result<Box<dyn Any + Send + Sync>, FactError>,
     resume: fn(&RawValue) -> Option<Box<dyn Folds>>,
 }
 
 impl Registered {
-    pub(crate) fn new<P: Projection>() -> Self {
+    fn new<P: Projection>() -> Self {
         Self {
             name: P::NAME,
             begin: |owner| Box::new(Fold(P::begin(owner))),
@@ -230,22 +230,68 @@ impl Registered {
     }
 }
 
+/// The projections a kernel is opened with.
+#[derive(Default)]
+pub(crate) struct Projected {
+    each: Vec<Registered>,
+    /// Whether there may be facts of others.
+    passes_over: bool,
+}
+
+impl Projected {
+    /// Of two with one name the first counts.
+    pub(crate) fn add<P: Projection>(&mut self) {
+        if self.each.iter().all(|known| known.name != P::NAME) {
+            self.each.push(Registered::new::<P>());
+        }
+    }
+
+    pub(crate) fn pass_over(&mut self) {
+        self.passes_over = true;
+    }
+
+    /// Before the first record.
+    pub(crate) fn begin(&self, owner: OwnerId) -> Projections {
+        Projections(self.each.iter().map(|one| (one.begin)(owner)).collect())
+    }
+
+    /// The states that were kept, if they are of just these projections.
+    pub(crate) fn resume(&self, kept: &KeptProjections) -> Option<Projections> {
+        if self.each.len() < kept.len() && !self.passes_over {
+            return None;
+        }
+        let each = self.each.iter().map(|one| {
+            let kept = kept.get(one.name)?;
+            catch_unwind(AssertUnwindSafe(|| (one.resume)(kept))).ok().flatten()
+        });
+        each.collect::<Option<_>>().map(Projections)
+    }
+
+    /// Reads a fact for whichever projection folds it.
+    pub(crate) fn read(&self, fact: &Fact) -> Result<Told, Untold> {
+        let mine = |registered: &Registered| registered.name == fact.projection;
+        let nth = self.each.iter().position(mine);
+        let found = nth.and_then(|nth| Some((nth, self.each.get(nth)?)));
+        let (nth, registered) = found.ok_or_else(|| NotProjected::new(&fact.projection))?;
+        // Reading is the projection's code: what panics there is no fact.
+        let read = catch_unwind(AssertUnwindSafe(|| (registered.read)(fact)));
+        let read = read.unwrap_or_else(|_| Err(FactError::Unreadable { what: PANICKED.into() }));
+        Ok(Told { nth, fact: read? })
+    }
+
+    /// The same for a fact that is in the ledger: none, if it may be passed over.
+    pub(crate) fn replay(&self, fact: &Fact) -> Result<Option<Told>, Untold> {
+        match self.read(fact) {
+            Err(Untold::NotProjected(_)) if self.passes_over => Ok(None),
+            read => read.map(Some),
+        }
+    }
+}
+
 /// A fact as its projection reads it.
 pub(crate) struct Told {
     nth: usize,
     fact: Box<dyn Any + Send + Sync>,
-}
-
-/// Reads a fact for whichever projection folds it.
-pub(crate) fn read(registered: &[Registered], fact: &Fact) -> Result<Told, Untold> {
-    let mine = |registered: &Registered| registered.name == fact.projection;
-    let nth = registered.iter().position(mine);
-    let found = nth.and_then(|nth| Some((nth, registered.get(nth)?)));
-    let (nth, registered) = found.ok_or_else(|| NotProjected::new(&fact.projection))?;
-    // Reading is the projection's code: what panics there is no fact.
-    let read = catch_unwind(AssertUnwindSafe(|| (registered.read)(fact)));
-    let read = read.unwrap_or_else(|_| Err(FactError::Unreadable { what: PANICKED.into() }));
-    Ok(Told { nth, fact: read? })
 }
 
 /// Why a fact is nobody's here.
@@ -269,22 +315,6 @@ pub(crate) type KeptProjections = BTreeMap<String, Box<RawValue>>;
 pub(crate) struct Panicked;
 
 impl Projections {
-    pub(crate) fn begin(registered: &[Registered], owner: OwnerId) -> Self {
-        Self(registered.iter().map(|one| (one.begin)(owner)).collect())
-    }
-
-    /// The states that were kept, if they are of just these projections.
-    pub(crate) fn resume(registered: &[Registered], kept: &KeptProjections) -> Option<Self> {
-        if registered.len() != kept.len() {
-            return None;
-        }
-        let each = registered.iter().map(|one| {
-            let kept = kept.get(one.name)?;
-            catch_unwind(AssertUnwindSafe(|| (one.resume)(kept))).ok().flatten()
-        });
-        each.collect::<Option<_>>().map(Self)
-    }
-
     /// Every state as canonical JSON.
     pub(crate) fn keep(&self) -> Result<KeptProjections, String> {
         let each = self.0.iter().map(|fold| {
@@ -312,6 +342,7 @@ impl Projections {
     ) -> Result<(), Panicked> {
         match told {
             Some(told) => self.fold(told, about),
+            None if event.fact().is_some() => Ok(()),
             None => self.observe(event, about),
         }
     }

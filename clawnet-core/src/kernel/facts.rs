@@ -137,13 +137,18 @@ impl From<AppendError> for DeclareError {
             AppendError::Store(error) => return Self::Store(error),
             AppendError::Act(error) => error,
         };
-        match error {
-            ActError::Misfit(misfit) => Self::Misfit(misfit),
-            ActError::Claim(error) => Self::BadSignature(error),
-            ActError::Fact(error) => Self::Fact(error),
-            ActError::NotProjected(error) => Self::NotProjected(error),
-            ActError::TooLarge { size_bytes } => Self::TooLarge { size_bytes },
-            other => Self::Act(other),
+        if let ActError::Misfit(misfit) = error {
+            Self::Misfit(misfit)
+        } else if let ActError::Claim(error) = error {
+            Self::BadSignature(error)
+        } else if let ActError::Fact(error) = error {
+            Self::Fact(error)
+        } else if let ActError::NotProjected(error) = error {
+            Self::NotProjected(error)
+        } else if let ActError::TooLarge { size_bytes } = error {
+            Self::TooLarge { size_bytes }
+        } else {
+            Self::Act(error)
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     digest::Digest,
     fact::{Claim, Fact, Misfit},
     policy::ActError,
-    projection::{About, Told, Untold, read},
+    projection::{About, Told, Untold},
     record::{Actor, Event, SignedAct},
     store::{Durability, StoreError},
     time::Timestamp,
@@ -25,7 +25,7 @@ const ATTEMPTS_MAX: usize = 8;
 impl Ledger {
     /// Reads a fact, verifies what it rests on, and asks whether it could follow now.
     pub(crate) fn vet(&self, fact: &Fact, by: Actor) -> Result<Vetted, AppendError> {
-        let told = read(&self.registered, fact).map_err(ActError::from)?;
+        let told = self.projected.read(fact).map_err(ActError::from)?;
         let claims = {
             let inner = self.lock()?;
             let claims = inner.projections.claims(&told, by).map_err(ActError::from)?;
@@ -49,7 +49,7 @@ impl Ledger {
         for _ in 0..ATTEMPTS_MAX {
             let appended = {
                 let mut inner = self.lock()?;
-                self.append_vetted(&mut inner, (Actor::Kernel, &event), &vetted, class)?
+                self.append_vetted(&mut inner, (Actor::Kernel, &event, &vetted), class)?
             };
             if let Some(appended) = appended {
                 return Ok(appended);
@@ -85,8 +85,7 @@ impl Ledger {
     pub(crate) fn append_vetted(
         &self,
         inner: &mut Inner,
-        (actor, event): (Actor, &Event),
-        vetted: &Vetted,
+        (actor, event, vetted): (Actor, &Event, &Vetted),
         class: Durability,
     ) -> Result<Option<Appended>, AppendError> {
         let now = self.tick(inner);

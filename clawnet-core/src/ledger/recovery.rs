@@ -22,7 +22,7 @@ use crate::{
     key::{PublicKey, Signature},
     note::Checkpoint,
     policy::State,
-    projection::{About, Projections, Registered, Told, Untold, read},
+    projection::{About, Projected, Projections, Told, Untold},
     record::{Actor, AuditRecord, Credential, Event, Outcome, OutcomeKind},
     store::{Durability, Frame, Head, Store, StoreError},
     time::{Clock, HighWater},
@@ -59,7 +59,7 @@ pub(crate) struct Opening {
     pub(crate) whole: bool,
     pub(crate) known: Option<Head>,
     pub(crate) signed: Option<Checkpoint>,
-    pub(crate) projections: Vec<Registered>,
+    pub(crate) projections: Projected,
 }
 
 /// How much is read from the store at once: little enough to stay in a processor's cache.
@@ -73,7 +73,7 @@ impl Ledger {
     ) -> Result<(Self, Recovery), StoreError> {
         let Opening { key, limits, house, clock, whole, known, signed, projections } = opening;
         let owner = key.owner();
-        let mut replay = Replay::new(key, projections.into());
+        let mut replay = Replay::new(key, projections);
         if !whole {
             replay.resume(&*store).await?;
         }
@@ -97,14 +97,14 @@ impl Ledger {
         };
         let clock = HighWater::new(clock);
         clock.raise(replay.state.at);
-        let (inner, edge, registered) = replay.into_parts();
+        let (inner, edge, projected) = replay.into_parts();
         let ledger = Self {
             owner,
             store,
             clock,
             limits,
             house,
-            registered,
+            projected,
             version: AtomicU64::new(1),
             durable: AtomicU64::new(0),
             failed: OnceLock::new(),
@@ -206,7 +206,7 @@ pub struct Progress {
 /// A state being folded from frames.
 struct Replay {
     state: State,
-    registered: Box<[Registered]>,
+    projected: Projected,
     projections: Projections,
     edge: Edge,
     head: Head,
@@ -215,10 +215,10 @@ struct Replay {
 }
 
 impl Replay {
-    fn new(key: PublicKey, registered: Box<[Registered]>) -> Self {
+    fn new(key: PublicKey, projected: Projected) -> Self {
         let (state, edge) = (State::new(key), Edge::default());
-        let projections = Projections::begin(&registered, state.owner);
-        Self { state, registered, projections, edge, head: Head::EMPTY, snapshot: 0, replayed: 0 }
+        let projections = projected.begin(state.owner);
+        Self { state, projected, projections, edge, head: Head::EMPTY, snapshot: 0, replayed: 0 }
     }
 
     /// Starts from the kept state, if the ledger vouches for it. Otherwise from the beginning: a
@@ -242,7 +242,7 @@ impl Replay {
         if let Some(Kept { projections, state, tree }) = Kept::unseal(&kept.state, *state)
             && is_vouched_for(&state, self.state.founder, (&statement, signature))
             && tree.tree().size() == before
-            && let Some(mut projections) = Projections::resume(&self.registered, &projections)
+            && let Some(mut projections) = self.projected.resume(&projections)
         {
             // The record itself is no part of what it keeps.
             let about = About::of(&record, &state);
@@ -315,7 +315,7 @@ impl Replay {
     /// What a record tells a projection, if that lets it follow and what it rests on is good.
     fn tell(&self, record: &AuditRecord) -> Result<Option<Told>, Unfolded> {
         let Some(fact) = record.event.fact() else { return Ok(None) };
-        let told = read(&self.registered, fact)?;
+        let Some(told) = self.projected.replay(fact)? else { return Ok(None) };
         let claims = self.projections.claims(&told, record.actor);
         let claims = claims.map_err(|error| error.to_string())?;
         claims.iter().try_for_each(Claim::verify).map_err(|error| error.to_string())?;
@@ -344,7 +344,7 @@ impl Replay {
         Ok(())
     }
 
-    fn into_parts(self) -> (Inner, Edge, Box<[Registered]>) {
+    fn into_parts(self) -> (Inner, Edge, Projected) {
         let inner = Inner {
             state: self.state,
             projections: self.projections,
@@ -355,7 +355,7 @@ impl Replay {
             scopes: HashMap::new(),
             mandates: HashMap::new(),
         };
-        (inner, self.edge, self.registered)
+        (inner, self.edge, self.projected)
     }
 }
 

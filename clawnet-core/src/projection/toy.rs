@@ -83,7 +83,13 @@ impl Projection for Tally {
             Told::Add { by: 0 } | Told::Signed { by: 0, .. } => misfit("nothing"),
             Told::Ours if about.actor() != Actor::Owner => misfit("not_ours"),
             Told::Over { name } if !self.errands.contains_key(name) => misfit("unknown"),
-            _ => Ok(()),
+            Told::Add { .. }
+            | Told::Errand { .. }
+            | Told::Ours
+            | Told::Over { .. }
+            | Told::Panic { .. }
+            | Told::Signed { .. }
+            | Told::Signer { .. } => Ok(()),
         }
     }
 
@@ -104,16 +110,12 @@ impl Projection for Tally {
 
     fn observe(&mut self, event: &Event, about: &About<'_>) {
         self.seen += 1;
-        match event {
-            Event::Intent(_) => {
-                assert!(about.open_intent(about.sequence()).is_some());
-                self.intents += 1;
-            }
-            Event::Outcome(outcome) => {
-                assert!(about.open_intent(outcome.intent).is_none());
-                self.intents -= 1;
-            }
-            _ => {}
+        if let Event::Intent(_) = event {
+            assert!(about.open_intent(about.sequence()).is_some());
+            self.intents += 1;
+        } else if let Event::Outcome(outcome) = event {
+            assert!(about.open_intent(outcome.intent).is_none());
+            self.intents -= 1;
         }
     }
 

@@ -26,7 +26,10 @@ impl Desk {
             return Err(no_ledger(founder.owner()));
         }
         let clock = || SystemTime::now().into();
-        let kernel = Kernel::governing(founder).open_shared(store.clone(), clock).await?;
+        let kernel = Kernel::governing(founder)
+            .passing_over_facts()
+            .open_shared(store.clone(), clock)
+            .await?;
         if let Some(damage) = kernel.damage() {
             return Err(damage.clone().into());
         }

@@ -224,6 +224,24 @@ fn a_ledger_with_facts_opens_only_with_who_folds_them() {
         kernel.snapshot().await.unwrap();
         missing(bare().await);
         assert_eq!(again(&store).await.counted, 1);
+
+        // Who only looks can, and decide for the owner; but nobody acts because of a fact.
+        let shared: Arc<dyn Store> = store.clone();
+        let over = Kernel::governing(key(1).public_key()).passing_over_facts();
+        let over = over.open_shared(shared, clock()).await.unwrap();
+        assert_eq!((over.damage(), over.recovery().from_snapshot), (None, 4));
+        let owner = over.owner(key(1)).await.unwrap();
+        let work = owner.identity("work").await.unwrap();
+        let agent = owner.bind(work, "a", "here").await.unwrap();
+        let cause = crate::projection::toy::errand("trip", 1);
+        assert_eq!(agent.because(cause).unwrap_err().code, crate::DenyCode::CauseOver);
+        let refused = over.declare::<Tally>(&add(1), None).await;
+        assert!(matches!(refused, Err(DeclareError::NotProjected(_))), "{refused:?}");
+        over.sign_with(key(2));
+        over.snapshot().await.unwrap();
+        let opened = open(&store).await.unwrap();
+        assert_eq!(opened.recovery().from_snapshot, 0);
+        assert_eq!(again(&store).await.counted, 1);
     });
 }
 

@@ -25,6 +25,7 @@ The newest first, and those that meet all that is said:
   --agent ID|NAME       by this agent
   --runtime NAME        by agents in this runtime
   --job NAME            by agents bound for this job
+  --cause CAUSE         because of this, such as a session, without its number
   --resource RESOURCE   touching this, such as fs:/work/q3.md or env:prod
   --within RESOURCE     touching something at or beneath this
   --kind KIND           operations of this kind
@@ -79,6 +80,9 @@ fn read(arguments: &mut Arguments) -> Result<Query, Stop> {
     }
     if let Some(job) = arguments.value("job") {
         query = query.job(&job);
+    }
+    if let Some(cause) = arguments.value("cause") {
+        query = query.cause(&cause);
     }
     if let Some(kind) = arguments.value("kind") {
         query = query.kind(&kind);
@@ -153,6 +157,9 @@ fn show(deed: &Deed, screen: &mut Screen) -> Result<(), Stop> {
     let job = deed.job.as_ref().map(|job| format!(", at the job `{job}`")).unwrap_or_default();
     let (agent, runtime, identity) = (&deed.agent_name, &deed.runtime, &deed.identity_name);
     about(screen, "by", &format!("`{agent}` in {runtime}, for `{identity}`{job}"))?;
+    if let Some(cause) = &deed.cause {
+        about(screen, "due to", cause.as_str())?;
+    }
     if !deed.rules.is_empty() {
         let rules: Vec<_> = deed.rules.iter().map(ToString::to_string).collect();
         about(screen, "under", &rules.join(", "))?;
