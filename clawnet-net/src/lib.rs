@@ -129,4 +129,9 @@ pub use transport::{
     Arrived, Closed, Counts, FRAME_BYTES_MAX, Faults, Hub, JoinError, MemoryTransport, NotProven,
     Proven, SendError, SimulatedNetwork, SimulatedTransport, Transport,
 };
+#[cfg(feature = "tokio")]
+pub use transport::{
+    ClaimError, Directory, LinkError, LinkEvent, LinkEvents, NodeError, NodeKey, NotVouched, Route,
+    Speaker, TlsLimits, TlsTransport,
+};
 pub use wire::{Envelope, Letter, To};

@@ -8,7 +8,7 @@
 //!
 //! - [`MemoryTransport`]: between hosts in one process; no loss, in order.
 //! - [`SimulatedNetwork`]: every fault a network has, from a seed, driven by hand.
-//! - `TlsTransport`, feature `tokio`: WebSocket over mutually authenticated TLS.
+//! - `TlsTransport`, with feature `tokio`: WebSocket over mutually authenticated TLS.
 use std::{
     collections::BTreeSet,
     fmt,
@@ -22,11 +22,18 @@ mod inbox;
 mod chance;
 mod memory;
 mod simulated;
+#[cfg(feature = "tokio")]
+mod tls;
 #[cfg(test)]
 mod contract;
 
 pub use memory::{Hub, JoinError, MemoryTransport};
 pub use simulated::{Counts, Faults, SimulatedNetwork, SimulatedTransport};
+#[cfg(feature = "tokio")]
+pub use tls::{
+    ClaimError, Directory, LinkError, LinkEvent, LinkEvents, NodeError, NodeKey, NotVouched, Route,
+    Speaker, TlsLimits, TlsTransport,
+};
 
 /// The greatest frame that any transport takes.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
