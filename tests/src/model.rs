@@ -8,7 +8,8 @@
 //! - [`oracle`] says what a chain of mandates answers to an operation;
 //! - [`command`] names what can happen, and what can come of it;
 //! - [`world`] says what one owner's kernel does with one command;
-//! - [`generate`] makes policies, requests and commands from a seed, close to the rules in force.
+//! - [`generate`] makes policies, requests and commands from a seed, close to the rules in force;
+//! - [`net`] says all this of collaboration between owners, and searches every schedule of it.
 #![allow(clippy::exhaustive_enums, reason = "whoever compares with the model handles every case")]
 
 pub mod oracle;
@@ -18,3 +19,5 @@ pub mod command;
 pub mod world;
 
 pub mod generate;
+
+pub mod net;
