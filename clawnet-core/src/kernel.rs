@@ -208,6 +208,14 @@ impl Kernel {
         Ok(settled)
     }
 
+    /// How many hold this kernel's ledger besides it: owners' and agents' handles, mounts, whoever
+    /// follows it, operations under way. Where nobody does, and the kernel itself is dropped, nothing
+    /// of it is left that could write, and its owner's ledger can be opened again.
+    #[must_use]
+    pub fn handles(&self) -> usize {
+        Arc::strong_count(&self.ledger).saturating_sub(1)
+    }
+
     /// The end of the ledger: worth keeping somewhere else.
     #[must_use]
     pub fn head(&self) -> Head {
@@ -328,6 +336,26 @@ mod tests {
             older.append(owner, head, batch, Durability::Durable).await.unwrap();
         }
         older
+    }
+
+    #[test]
+    fn a_kernel_knows_how_many_hold_it() {
+        block_on(async {
+            let key = || SoftwareKey::from_secret(&[1; 32]);
+            let clock = ManualClock::at(Timestamp::from_millis(1000));
+            let governing = Kernel::governing(key().public_key());
+            let kernel = governing.open(MemoryStore::new(), clock).await.unwrap();
+            assert_eq!(kernel.handles(), 0);
+            let owner = kernel.owner(key()).await.unwrap();
+            let identity = owner.identity("work").await.unwrap();
+            let (agent, mount) = (owner.bind(identity, "one", "test").await.unwrap(), kernel.mount("m", ()));
+            let follow = owner.follow(1);
+            assert_eq!(kernel.handles(), 4);
+            drop((owner, follow));
+            assert_eq!(kernel.handles(), 2);
+            drop((agent, mount));
+            assert_eq!(kernel.handles(), 0);
+        });
     }
 
     #[test]

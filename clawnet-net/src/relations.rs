@@ -81,6 +81,13 @@ impl Relations {
         each.filter_map(|(id, dialogue)| Some((*id, over_at(dialogue, now)?))).collect()
     }
 
+    /// When the time of a session will be over, if nothing is said in any: never later than that,
+    /// and earlier only where one waits for its owners.
+    pub(crate) fn over_next(&self) -> Option<Timestamp> {
+        let going_on = self.dialogues.values().filter(|dialogue| dialogue.ended.is_none());
+        going_on.map(over_next).min()
+    }
+
     fn open_dialogue(&self, session: SessionId) -> Result<&Dialogue, Reason> {
         let dialogue = self.dialogues.get(&session).ok_or(Reason::Unknown)?;
         if dialogue.ended.is_some() { Err(Reason::Closed) } else { Ok(dialogue) }
@@ -257,6 +264,14 @@ fn over_at(dialogue: &Dialogue, now: Timestamp) -> Option<Ending> {
     } else {
         None
     }
+}
+
+/// When its time is over at the earliest, if nothing more is said.
+fn over_next(dialogue: &Dialogue) -> Timestamp {
+    let after = |ms: u64| dialogue.last_at.after(std::time::Duration::from_millis(ms));
+    let waits = !dialogue.opened || dialogue.amended.is_some();
+    let silent = if waits { after(LAPSE_MS) } else { after(dialogue.terms().idle_ms) };
+    dialogue.terms().expires_at.min(silent)
 }
 
 /// A session that an owner paused is not idle: it waits.

@@ -106,6 +106,12 @@ impl Proven {
         self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&owner);
     }
 
+    /// One of them, the same while nobody new is proven: what tells links apart that say nothing
+    /// more of themselves. None of a link that has proven nothing.
+    pub(crate) fn first(&self) -> Option<OwnerId> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).first().copied()
+    }
+
     /// Everybody it has proven to speak for, in order.
     #[must_use]
     pub fn owners(&self) -> Vec<OwnerId> {

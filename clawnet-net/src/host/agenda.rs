@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use clawnet_core::{Digest, OwnerId, Timestamp};
+use clawnet_core::{OwnerId, Timestamp};
 
 /// From whom, to whom.
 pub(super) type Lane = (OwnerId, OwnerId);
@@ -39,8 +39,6 @@ pub(super) struct Patience {
 struct Trying {
     at: Timestamp,
     tries: u32,
-    /// What was sent and may be on its way.
-    sent: BTreeSet<Digest>,
 }
 
 /// A lane whose time has come.
@@ -80,31 +78,15 @@ impl Agenda {
         Some(Turn { lane, again: true })
     }
 
-    /// Which of `waiting`, all that waits in a lane, are to be sent now. Nothing waits no more.
-    pub(super) fn pick(&mut self, turn: Turn, waiting: &[Digest], now: Timestamp) -> Vec<bool> {
-        let Turn { lane, again } = turn;
-        if waiting.is_empty() {
-            self.forget(lane);
-            return Vec::new();
-        }
-        let sent = self.lane(lane).map(|trying| &trying.sent);
-        let known = |digest: &Digest| sent.is_some_and(|sent| sent.contains(digest));
-        let picked = waiting.iter().map(|digest| again || !known(digest)).collect();
-        // Who took something is there, and will take the rest.
-        let took = sent.is_some_and(|sent| sent.iter().any(|digest| !waiting.contains(digest)));
-        if sent.is_none() || took {
-            self.set(lane, 0, now);
-        }
-        if let Some(trying) = self.lane_mut(lane) {
-            trying.sent = waiting.iter().copied().collect();
-        }
-        picked
-    }
-
-    /// Something that was picked could not be handed over.
-    pub(super) fn unsent(&mut self, lane: Lane, digest: Digest) {
-        if let Some(trying) = self.lane_mut(lane) {
-            trying.sent.remove(&digest);
+    /// So many frames were sent in `turn`, at `now`. Where nothing is to be sent again, nothing is
+    /// waited for.
+    pub(super) fn sent(&mut self, turn: Turn, frames: usize, now: Timestamp) {
+        match (turn.again, frames) {
+            (true, 0) => self.forget(turn.lane),
+            // It waits its time already.
+            (true, _) | (false, 0) => {}
+            // Something new: who made it made progress.
+            (false, _) => self.set(turn.lane, 0, now),
         }
     }
 
@@ -163,9 +145,7 @@ impl Agenda {
     fn set(&mut self, lane: Lane, tries: u32, now: Timestamp) {
         self.forget_time(lane);
         let at = now.after(self.patience.of(lane, tries));
-        let trying = Trying { at, tries, sent: BTreeSet::new() };
-        let trying = self.lanes.entry(lane.0).or_default().entry(lane.1).or_insert(trying);
-        (trying.at, trying.tries) = (at, tries);
+        self.lanes.entry(lane.0).or_default().insert(lane.1, Trying { at, tries });
         self.times.insert((at, lane));
     }
 
@@ -183,9 +163,6 @@ impl Agenda {
         self.lanes.get(&owner)?.get(&peer)
     }
 
-    fn lane_mut(&mut self, (owner, peer): Lane) -> Option<&mut Trying> {
-        self.lanes.get_mut(&owner)?.get_mut(&peer)
-    }
 
     fn forget_time(&mut self, lane: Lane) {
         if let Some(trying) = self.lane(lane) {

@@ -4,10 +4,6 @@ fn owner(nth: u8) -> OwnerId {
     OwnerId::of_key(&[nth; 32])
 }
 
-fn digest(nth: u8) -> Digest {
-    Digest::of_content(&[nth])
-}
-
 fn at(millis: u64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
@@ -23,12 +19,12 @@ fn moments(seed: u64, until: u64) -> Vec<u64> {
     let lane = (owner(1), owner(2));
     agenda.note(lane);
     let turn = agenda.next(at(0)).unwrap();
-    assert_eq!(agenda.pick(turn, &[digest(1)], at(0)), [true]);
+    agenda.sent(turn, 1, at(0));
     let mut moments = Vec::new();
     while let Some(next) = agenda.next_at().filter(|next| *next <= at(until)) {
         let turn = agenda.next(next).unwrap();
         assert_eq!(turn, Turn { lane, again: true });
-        assert_eq!(agenda.pick(turn, &[digest(1)], next), [true]);
+        agenda.sent(turn, 1, next);
         moments.push(next.as_millis());
     }
     moments
@@ -54,20 +50,29 @@ fn two_hosts_do_not_try_at_the_same_moments() {
 }
 
 #[test]
-fn what_is_new_goes_at_once_and_what_was_sent_waits_its_time() {
+fn what_is_new_goes_at_once_and_is_waited_for_anew() {
     let mut agenda = agenda(1);
     let lane = (owner(1), owner(2));
     agenda.note(lane);
-    let turn = agenda.next(at(0)).unwrap();
-    assert_eq!(agenda.pick(turn, &[digest(1)], at(0)), [true]);
     agenda.note(lane);
-    let turn = agenda.next(at(10)).unwrap();
-    assert_eq!(agenda.pick(turn, &[digest(1), digest(2)], at(10)), [false, true]);
-    agenda.unsent(lane, digest(2));
+    let new = Turn { lane, again: false };
+    assert_eq!(agenda.next(at(0)), Some(new));
+    assert_eq!(agenda.next(at(0)), None, "noted twice, and one turn");
+    agenda.sent(new, 0, at(0));
+    assert_eq!(agenda.next_at(), None, "nothing was there, and nothing is waited for");
+    agenda.sent(new, 1, at(0));
+    for _ in 0..4 {
+        let now = agenda.next_at().unwrap();
+        let turn = agenda.next(now).unwrap();
+        agenda.sent(turn, 1, now);
+    }
+    assert_eq!(agenda.trying(lane).unwrap().0, 4);
     agenda.note(lane);
-    let turn = agenda.next(at(20)).unwrap();
-    assert_eq!(agenda.pick(turn, &[digest(1), digest(2)], at(20)), [false, true]);
-    assert_eq!(agenda.next(at(20)), None);
+    assert_eq!(agenda.next(at(0)), Some(new));
+    agenda.sent(new, 0, at(0));
+    assert_eq!(agenda.trying(lane).unwrap().0, 4);
+    agenda.sent(new, 1, at(0));
+    assert_eq!(agenda.trying(lane).unwrap().0, 0);
 }
 
 #[test]
@@ -76,21 +81,17 @@ fn who_answers_is_not_waited_for_so_long() {
     let lane = (owner(1), owner(2));
     agenda.note(lane);
     let mut now = at(0);
-    for _ in 0..6 {
+    for _ in 0..7 {
         let turn = agenda.next(now).unwrap();
-        agenda.pick(turn, &[digest(1), digest(2)], now);
+        agenda.sent(turn, 2, now);
         now = agenda.next_at().unwrap();
     }
-    assert_eq!(agenda.trying(lane).unwrap().0, 5);
+    assert_eq!(agenda.trying(lane).unwrap().0, 6);
     agenda.heard(lane, at(100));
     assert_eq!(agenda.trying(lane).unwrap().0, TRIES_OF_WHO_IS_THERE);
-    agenda.note(lane);
-    let turn = agenda.next(at(200)).unwrap();
-    assert_eq!(agenda.pick(turn, &[digest(2)], at(200)), [false]);
-    assert_eq!(agenda.trying(lane).unwrap().0, 0, "one of two was taken");
-    agenda.note(lane);
-    let turn = agenda.next(at(300)).unwrap();
-    assert_eq!(agenda.pick(turn, &[], at(300)), []);
+    assert!(agenda.next_at().unwrap() < at(100 + 1000 * 8 * 5 / 4));
+    let turn = agenda.next(agenda.next_at().unwrap()).unwrap();
+    agenda.sent(turn, 0, at(300));
     assert_eq!((agenda.trying(lane), agenda.next_at()), (None, None));
     assert!(agenda.times.is_empty() && agenda.lanes.is_empty());
 }
@@ -103,7 +104,7 @@ fn whoever_arrives_has_everything_tried_at_once() {
         agenda.note((owner(peer), owner(1)));
     }
     while let Some(turn) = agenda.next(at(0)) {
-        agenda.pick(turn, &[digest(1)], at(0));
+        agenda.sent(turn, 1, at(0));
     }
     agenda.hurry(owner(1), at(5));
     let mut tried = Vec::new();

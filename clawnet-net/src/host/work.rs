@@ -1,0 +1,185 @@
+//! What a host does, one piece at a time: whoever drives it takes pieces and finishes them.
+use std::{
+    pin::pin,
+    sync::{Arc, Weak},
+    task::{Context, Poll, Wake, Waker},
+};
+
+use clawnet_core::{OwnerId, Timestamp};
+
+use super::{
+    Host, Shared,
+    agenda::Turn,
+    houses::{Found, Guest, HostError},
+    intake::{Taken, Waiting, Way},
+};
+use crate::{party::Link, reason::Reason};
+
+/// One piece of work.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// A frame for a kernel.
+    Frame(Taken),
+    /// A kernel has something new to send.
+    Look(OwnerId),
+    /// Something is to be sent, or sent again.
+    Send(Turn),
+    /// Kernels nobody asked for are put away.
+    Sweep,
+    /// A kernel looks for what is over.
+    Visit(OwnerId),
+}
+
+/// Rings at the host when a kernel has something new to send.
+struct Bell {
+    host: Weak<Shared>,
+    owner: OwnerId,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        if let Some(shared) = self.host.upgrade() {
+            let host = Host(shared);
+            host.desk().stirred.insert(self.owner);
+            host.call_workers();
+        }
+    }
+}
+
+/// A frame is worked on: whatever becomes of that, the next one for the same owner may follow.
+struct Lease<'h> {
+    host: &'h Host,
+    owner: OwnerId,
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        self.host.desk().intake.done(self.owner);
+        self.host.call_workers();
+    }
+}
+
+impl Host {
+    /// The next piece of work there is at `now`. Frames and everything else take turns.
+    pub(super) fn next_work(&self, now: Timestamp) -> Option<Work> {
+        let gone = std::mem::take(&mut *self.0.houses.gone());
+        let mut desk = self.desk();
+        for (owner, next) in gone {
+            desk.agenda.visit(owner, next);
+        }
+        desk.frames_first = !desk.frames_first;
+        let frame = if desk.frames_first { desk.intake.next() } else { None };
+        if let Some(frame) = frame {
+            return Some(Work::Frame(frame));
+        }
+        if let Some(owner) = desk.stirred.pop_first() {
+            return Some(Work::Look(owner));
+        }
+        if let Some(turn) = desk.agenda.next(now) {
+            return Some(Work::Send(turn));
+        }
+        if let Some(owner) = desk.agenda.next_visit(now) {
+            return Some(Work::Visit(owner));
+        }
+        if now >= desk.sweep_at {
+            desk.sweep_at = now.after(self.0.limits.idle / 2);
+            return Some(Work::Sweep);
+        }
+        desk.intake.next().map(Work::Frame)
+    }
+
+    pub(super) async fn perform(&self, work: Work) {
+        match work {
+            Work::Frame(taken) => self.receive(taken).await,
+            Work::Look(owner) => {
+                if let Some(guest) = self.0.houses.if_open(owner) {
+                    self.look(&guest, owner);
+                }
+            }
+            Work::Send(turn) => self.send(turn).await,
+            Work::Sweep => drop(self.put_away_idle().await),
+            Work::Visit(owner) => self.visit(owner).await,
+        }
+    }
+
+    /// The owner's party. One that was opened just now is looked at first: something may wait.
+    pub(super) async fn guest(&self, owner: OwnerId) -> Result<Guest, HostError> {
+        let (guest, found) = self.0.houses.party(owner).await?;
+        if found == Found::Opened {
+            let due = guest.due();
+            let next = self.0.houses.now().after(self.0.limits.tick_every);
+            let mut desk = self.desk();
+            due.into_iter().for_each(|peer| desk.agenda.note((owner, peer)));
+            desk.agenda.visit(owner, Some(next));
+            drop(desk);
+            self.look(&guest, owner);
+        }
+        Ok(guest)
+    }
+
+    async fn receive(&self, taken: Taken) {
+        let Taken { owner, waiting: Waiting { frame, from, way }, turned_away } = taken;
+        let _lease = Lease { host: self, owner };
+        let answer_to = match &way {
+            Way::Within(from) => Some(*from),
+            Way::Over(proven) => from.filter(|from| proven.speaks_for(*from).is_ok()),
+        };
+        let guest = match self.guest(owner).await {
+            Ok(guest) => guest,
+            Err(_) => {
+                self.answer(answer_to, Reason::Busy);
+                return;
+            }
+        };
+        for (sender, count) in turned_away {
+            guest.turned_away(sender, count);
+        }
+        let answers = match &way {
+            Way::Within(from) => guest.receive(&frame, Link::Within(*from)).await,
+            Way::Over(proven) => guest.receive(&frame, Link::Proven(proven)).await,
+        };
+        let now = self.0.houses.now();
+        if let Some(peer) = answer_to {
+            self.desk().agenda.heard((owner, peer), now);
+            answers.into_iter().for_each(|answer| self.route(owner, peer, answer));
+        }
+    }
+
+    /// Asks a kernel for whom there is something new, and to ring when there is more.
+    fn look(&self, guest: &Guest, owner: OwnerId) {
+        let bell = Waker::from(Arc::new(Bell { host: Arc::downgrade(&self.0), owner }));
+        let mut context = Context::from_waker(&bell);
+        loop {
+            let Poll::Ready(peers) = pin!(guest.stirred()).poll(&mut context) else { return };
+            let mut desk = self.desk();
+            peers.into_iter().for_each(|peer| desk.agenda.note((owner, peer)));
+        }
+    }
+
+    async fn send(&self, turn: Turn) {
+        let (owner, peer) = turn.lane;
+        let frames = match self.guest(owner).await {
+            Ok(guest) => {
+                if turn.again {
+                    guest.again(peer);
+                }
+                Ok(guest.outgoing(peer).await)
+            }
+            Err(error) => Err(error),
+        };
+        let now = self.0.houses.now();
+        // Who cannot be asked now is asked again.
+        let count = frames.as_ref().map_or(1, Vec::len);
+        self.desk().agenda.sent(turn, count, now);
+        for frame in frames.into_iter().flatten() {
+            self.route(owner, peer, frame);
+        }
+    }
+
+    async fn visit(&self, owner: OwnerId) {
+        let Ok(guest) = self.guest(owner).await else { return };
+        guest.tick().await;
+        let next = self.0.houses.now().after(self.0.limits.tick_every);
+        self.desk().agenda.visit(owner, Some(next));
+    }
+}
