@@ -3,7 +3,7 @@
 //! What is *to be* sent follows from the ledger. This only keeps it from being sent twice within
 //! one life of the process, and wakes whoever sends.
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     future::{Future, poll_fn},
     sync::{Mutex, MutexGuard, PoisonError},
     task::{Poll, Waker},
@@ -23,8 +23,6 @@ struct State {
     /// Those for whom there is something new.
     stirred: BTreeSet<OwnerId>,
     waiting: Vec<Waker>,
-    /// How often the end of a session was told again.
-    ends: BTreeMap<SessionId, u8>,
 }
 
 /// The way to one counterpart.
@@ -70,10 +68,6 @@ pub(crate) struct Look(u64);
 const REMEMBERED_MAX: usize = 512;
 /// How many new frames wait before the ledger is asked instead.
 const FRESH_MAX: usize = 32;
-/// How often one end is told again to who tells it again.
-const ENDS_MAX: u8 = 8;
-/// Of how many sessions that is counted.
-const ENDED_MAX: usize = 4096;
 /// How many counterparts are remembered. Whoever is forgotten is sent things once more.
 const LANES_MAX: usize = 4096;
 
@@ -167,16 +161,10 @@ impl Lanes {
         }
     }
 
-    /// Whether the end of a session is told once more to who told it: some times, so that two who
-    /// both know do not go on telling each other.
-    pub(crate) fn tells_end(&self, session: SessionId) -> Option<()> {
+    /// Whether `peer` says to have it: `None` then.
+    pub(crate) fn missing(&self, peer: OwnerId, token: Token) -> Option<()> {
         let mut state = self.lock();
-        if state.ends.len() >= ENDED_MAX {
-            state.ends.clear();
-        }
-        let times = state.ends.entry(session).or_default();
-        *times = times.saturating_add(1);
-        (*times <= ENDS_MAX).then_some(())
+        (!state.lane(peer).taken.contains(&token)).then_some(())
     }
 
     /// Waits until there is something new for anybody, and says for whom.

@@ -35,7 +35,8 @@ impl Party {
         let mut frames = Vec::new();
         for due in due {
             let token = token(&due);
-            if taken.contains(&token) {
+            // An end is told until theirs has come: only that says what arrived.
+            if matches!(token, Token::Entry(..)) && taken.contains(&token) {
                 continue;
             }
             // What cannot be made now, because a store does not answer, is made another time.

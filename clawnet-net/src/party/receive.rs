@@ -182,11 +182,13 @@ impl Party {
             Ok(()) => {
                 let told = if before.is_none() { self.end(session) } else { None };
                 self.stir_beneath(session);
-                told.into_iter().chain(self.taken(sender)).collect()
+                self.taken(sender).into_iter().chain(told).collect()
             }
             Err(No::Refused(Reason::Replayed)) => {
-                let again = self.desk.lanes.tells_end(session).and_then(|()| self.end(session));
-                again.into_iter().chain(self.taken(sender)).collect()
+                // Who has not said to have this side's may be waiting for it.
+                let missing = self.desk.lanes.missing(sender.peer, Token::End(session));
+                let again = missing.and_then(|()| self.end(session));
+                self.taken(sender).into_iter().chain(again).collect()
             }
             Err(No::Refused(reason)) => self.refuse(sender, reason, Some(session)),
             Err(No::Silence) => Vec::new(),
@@ -297,7 +299,9 @@ impl Party {
     fn end(&self, session: SessionId) -> Option<Vec<u8>> {
         let (end, to) = self.desk.read(|net| net.ended(session))?;
         let letter = Letter::End(self.signed(end)?);
-        Envelope::new(self.desk.kernel.owner_id(), to, letter).encode().ok()
+        let frame = Envelope::new(self.desk.kernel.owner_id(), to, letter).encode().ok()?;
+        self.desk.lanes.note(to.owner(), Token::End(session), &frame);
+        Some(frame)
     }
 
     fn letter(&self, peer: OwnerId, letter: Letter) -> Vec<Vec<u8>> {

@@ -1,22 +1,30 @@
 //! Parties that talk, their bytes carried by hand.
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc};
 
 use clawnet_core::{
-    Action, Agent, Grant, IdentityId, Kernel, ManualClock, MemoryStore, Owner, OwnerId, Region,
-    Signer as _, SoftwareKey, Store, Timestamp,
+    Action, Agent, Event, Grant, IdentityId, Kernel, ManualClock, MemoryStore, Owner, OwnerId,
+    Refusal, Region, Signer as _, SoftwareKey, Store, Timestamp,
 };
 use futures::executor::block_on;
 
 use super::*;
 use crate::{
+    address::Address,
     contact::Presenting,
-    entry::Mark,
+    entry::{ENTRY, Entry, LedgerHead, Mark, SignedEntry, Turn, What},
+    outbox::Place,
+    said::{Refused, Said},
     talk::NoFloor,
     terms::Proposal,
     transport::Proven,
-    wire::{Envelope, Letter},
+    wire::{Envelope, Letter, To},
 };
 
+mod beneath;
+mod driving;
+mod hostile;
+mod lost;
+mod refused;
 mod story;
 
 /// One owner, with all they have.
@@ -122,7 +130,45 @@ impl One {
     }
 }
 
-use crate::address::Address;
+/// An entry as `one` could send it, signed and with what leads to it, but for what `edit` changes.
+/// Nothing of it is in their ledger.
+pub(super) fn craft(
+    one: &One,
+    session: SessionId,
+    text: &str,
+    edit: impl FnOnce(&mut Entry, &mut LedgerHead),
+) -> Envelope {
+    let kernel = one.party.kernel();
+    let (place, shown, to) = {
+        let dialogue = one.party.session(session).unwrap();
+        let shown = dialogue.in_flight.back().map(|sent| sent.head.size).or(dialogue.proven);
+        (Place::next(&dialogue), shown, To::Identity(dialogue.theirs()))
+    };
+    let Place { number, previous, session, terms } = place;
+    let grown = block_on(kernel.growth(shown.unwrap_or(0))).unwrap();
+    let what = What::Turn(Turn::of(text, Mark::Continue, Vec::new()));
+    let mut entry = Entry { at: kernel.now(), number, previous, session, terms, what };
+    let mut head = LedgerHead { root: grown.root, size: grown.size };
+    edit(&mut entry, &mut head);
+    let signature = kernel.vouch(ENTRY, &entry.said_at(head)).unwrap();
+    let text = entry.turn().map(|_| text.to_owned());
+    let signed = Box::new(SignedEntry::new(entry, head, signature));
+    Envelope::new(one.id(), to, Letter::Entry { path: grown.path, signed, text })
+}
+
+/// What the ledger says was refused, from record `since` on.
+pub(super) fn refusals(one: &One, since: u64) -> Vec<Refused> {
+    let records = block_on(one.owner.records(since, 1000)).unwrap();
+    let facts = records.into_iter().map(|record| match record.event {
+        Event::Declared { fact, .. } => fact.read::<Relations>().unwrap(),
+        other => panic!("a refusal did something else: {other:?}"),
+    });
+    let refused = facts.map(|said| match said {
+        Said::Refused(refused) => refused,
+        other => panic!("a refusal did something else: {other:?}"),
+    });
+    refused.collect()
+}
 
 /// Carries everything between everybody until nobody has anything to say.
 pub(super) fn settle(all: &[&One]) {
