@@ -348,7 +348,8 @@ mod tests {
             assert_eq!(kernel.handles(), 0);
             let owner = kernel.owner(key()).await.unwrap();
             let identity = owner.identity("work").await.unwrap();
-            let (agent, mount) = (owner.bind(identity, "one", "test").await.unwrap(), kernel.mount("m", ()));
+            let (agent, mount) =
+                (owner.bind(identity, "one", "test").await.unwrap(), kernel.mount("m", ()));
             let follow = owner.follow(1);
             assert_eq!(kernel.handles(), 4);
             drop((owner, follow));

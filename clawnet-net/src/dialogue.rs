@@ -52,8 +52,10 @@ pub struct Dialogue {
     pub(crate) said: Vec<u64>,
     /// The digest of the last entry, or of the terms.
     pub(crate) previous: Digest,
-    /// The terms that were in force before these: something may be on its way under them.
-    pub(crate) before: Vec<Digest>,
+    /// All terms this owner has said yes to: something may be on its way under any of them.
+    pub(crate) consented: Vec<Digest>,
+    /// How often turns were set aside, by either side.
+    pub(crate) draws: u32,
     /// Entries sent from here that are not known to have arrived, the oldest first.
     pub(crate) in_flight: VecDeque<SignedEntry>,
     /// The other side's ledger, as its last entry showed it.
@@ -195,7 +197,8 @@ impl Dialogue {
             last_at: at,
             heard: None,
             said: Vec::new(),
-            before: Vec::new(),
+            consented: Vec::new(),
+            draws: 0,
             in_flight: VecDeque::new(),
             head: None,
             proven: None,
@@ -308,7 +311,8 @@ impl Dialogue {
             What::Draw { child, turns } => {
                 let known = self.drawn.contains_key(child) || *child == self.terms().session;
                 let deep = self.terms().depth() >= DEPTH_MAX;
-                let many = self.drawn.len() >= CHILDREN_MAX;
+                let often = self.draws >= self.terms().turns_max;
+                let many = often || self.drawn.len() >= CHILDREN_MAX;
                 // One turn must be left to say what came of it.
                 let poor = *turns == 0 || *turns >= self.left();
                 if known || deep || many || poor { Err(Reason::Limit) } else { Ok(()) }
@@ -332,6 +336,7 @@ impl Dialogue {
         self.last_at = at;
         match &entry.entry.what {
             What::Draw { child, turns } => {
+                self.draws = self.draws.saturating_add(1);
                 self.drawn.insert(*child, Drawn { by: side, turns: *turns });
                 None
             }

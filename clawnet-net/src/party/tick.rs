@@ -1,6 +1,6 @@
 //! What is over by time.
 use super::{Party, PartyError};
-use crate::{id::SessionId, relations::Relations, said::Said};
+use crate::{id::SessionId, lanes::Token, relations::Relations, said::Said};
 
 impl Party {
     /// Ends the sessions whose time is over, and says which. Call it now and then, and when the
@@ -27,6 +27,18 @@ impl Party {
             }
         }
         self.stir_ended();
+        self.stir_rekeyed();
         Ok(over)
+    }
+
+    /// This owner's keys changed, past this party: whoever has not been told is.
+    fn stir_rekeyed(&self) {
+        let untold = self.desk.read(|net| {
+            let due = net.due().filter_map(|peer| Some((peer, net.contact(peer)?.rekeyed?)));
+            Some(due.collect::<Vec<_>>())
+        });
+        for (peer, act) in untold.into_iter().flatten() {
+            self.desk.lanes.stir_for(peer, Token::Act(act));
+        }
     }
 }

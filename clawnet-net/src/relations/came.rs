@@ -188,8 +188,7 @@ impl Relations {
             return Err(Reason::Unknown);
         }
         dialogue.check_next(dialogue.role.other(), &entry.what, about.at())?;
-        let agreed =
-            entry.terms == dialogue.wording.digest || dialogue.before.contains(&entry.terms);
+        let agreed = dialogue.consented.contains(&entry.terms);
         if !agreed || entry.previous != dialogue.previous {
             return Err(Reason::Mismatch);
         }

@@ -56,6 +56,13 @@ impl Relations {
                 if wording.ours.is_some() {
                     return Err(Reason::Replayed.into());
                 }
+                // What is on its way has to fit when it arrives.
+                let fewer = wording.terms.turns_max < dialogue.terms().turns_max;
+                let size = dialogue.in_flight.iter().filter_map(|sent| sent.entry.turn());
+                let large = size.map(|turn| turn.size_bytes).max() > Some(wording.terms.bytes_max);
+                if large || (fewer && !dialogue.in_flight.is_empty()) {
+                    return Err(Reason::Limit.into());
+                }
                 Ok(self.check_agreeable(dialogue, wording, about)?)
             }
             Decision::Pause { session } => self.check_pauses(*session, |it| !it.ours),
@@ -152,6 +159,10 @@ impl Relations {
         let owed = terms.parent().is_some() && dialogue.role == Side::Initiator && !paid;
         if (dialogue.opened && terms.turns_max <= spoken) || owed {
             return Err(Reason::Limit);
+        }
+        let above = terms.parent().and_then(|above| self.session(above));
+        if dialogue.role == Side::Initiator && above.is_some_and(|it| it.amended.is_some()) {
+            return Err(Reason::Paused);
         }
         // Sessions beneath begin with what this one allows: it is not reworded under them.
         let moved = !dialogue.drawn.is_empty() && terms.scope != dialogue.terms().scope;
@@ -250,6 +261,7 @@ impl Relations {
         let Some(dialogue) = self.dialogues.get_mut(&session) else { return };
         let wording = dialogue.amended.as_deref_mut().unwrap_or(&mut dialogue.wording);
         wording.ours = Some(act.clone());
+        dialogue.consented.push(wording.digest);
         dialogue.last_at = about.at();
         // Whoever has not agreed has to see what to.
         let terms = wording.theirs.is_none().then(|| Box::new(wording.terms.clone()));
@@ -271,7 +283,6 @@ impl Relations {
         let Some(dialogue) = self.dialogues.get_mut(&session) else { return };
         match dialogue.amended.take() {
             Some(amended) if amended.agreed() => {
-                dialogue.before.push(dialogue.wording.digest);
                 dialogue.wording = *amended;
             }
             Some(amended) => dialogue.amended = Some(amended),

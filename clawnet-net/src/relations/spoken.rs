@@ -63,6 +63,9 @@ impl Relations {
         if !above.opened {
             return Err(Reason::NotOpen);
         }
+        if above.amended.is_some() {
+            return Err(Reason::Paused);
+        }
         let levels = terms.ancestry.split_last();
         let follows = levels.is_some_and(|(last, before)| {
             *last == above.terms().level() && before == above.terms().ancestry.as_slice()
