@@ -134,13 +134,12 @@ fn the_golden_files_prove_what_they_say() {
     assert!(caused.bodies == 1 && caused.found.acts == 6, "{caused:?}");
     let bundle: Bundle = text("caused_bundle.json").parse().unwrap();
     let proven = bundle.check(founder()).unwrap();
-    let because = |event: &Event| match event {
-        Event::Asked(question) => question.cause.clone().unwrap().to_string(),
-        Event::Intent(intent) => intent.cause.clone().unwrap().to_string(),
-        other => panic!("{other}"),
+    let (question, intent) = (proven.question.unwrap().event, proven.intent.unwrap().event);
+    let (Event::Asked(question), Event::Intent(intent)) = (question, intent) else {
+        panic!("no question and intent")
     };
-    assert_eq!(because(&proven.question.unwrap().event), "errands:ask#1");
-    assert_eq!(because(&proven.intent.unwrap().event), "errands:ask#2");
+    assert_eq!(question.cause.unwrap().to_string(), "errands:ask#1");
+    assert_eq!(intent.cause.unwrap().to_string(), "errands:ask#2");
 }
 
 /// A ledger from before there were facts opens as ever, also for who folds some, and goes on.

@@ -1,7 +1,7 @@
 //! Agents that act because of something: what limits them, and that nothing follows its end.
 use std::sync::{Arc, Mutex};
 
-use futures::executor::block_on;
+use futures::{FutureExt as _, executor::block_on};
 
 use super::*;
 use crate::{
@@ -360,6 +360,50 @@ fn every_record_of_it_names_the_cause_and_is_found_by_it() {
         let expect = [(Verdict::Deny, two.clone()), (Verdict::Ask, two), (Verdict::Allow, one)];
         assert_eq!(told, expect);
         assert!(deeds[2].to_string().contains("because of tally:trip#1"), "{}", deeds[2]);
+    });
+}
+
+/// Never done with anything.
+struct Never;
+
+impl Endpoint<Read> for Never {
+    fn admit(&self, _: &Read, _: &Caller) -> Result<Admission, Denial> {
+        Ok(Admission::unversioned())
+    }
+
+    async fn perform(&self, _: Authorized<'_, Read>) -> Result<(), Fault> {
+        std::future::pending().await
+    }
+}
+
+#[test]
+fn a_projection_is_told_how_an_abandoned_intent_ended_before_the_next_fact() {
+    block_on(async {
+        let world = World::new().await;
+        let never = world.kernel.mount("never", Never);
+        let operation = read("/work/a");
+        let mut submitted = Box::pin(world.agent.submit(&never, &operation));
+        assert!((&mut submitted).now_or_never().is_none());
+        let declare = || world.kernel.declare::<Tally>(&Told::Idle, None);
+        assert!(declare().await.is_err());
+        drop(submitted);
+        declare().await.unwrap();
+        let again = open(&world.store).await;
+        assert_eq!(again.damage(), None);
+    });
+}
+
+#[test]
+fn a_fact_has_nobody_look_a_scope_up_again() {
+    block_on(async {
+        let world = World::new().await;
+        let version = || world.agent.seat.ledger.version();
+        let before = version();
+        world.open("trip", vec![all()]).await;
+        world.owner.declare::<Tally>(Told::Ours).await.unwrap();
+        assert_eq!(version(), before);
+        world.owner.freeze_all().await.unwrap();
+        assert!(version() > before);
     });
 }
 

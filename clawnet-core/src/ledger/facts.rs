@@ -27,9 +27,11 @@ impl Ledger {
     pub(crate) fn vet(&self, fact: &Fact, by: Actor) -> Result<Vetted, AppendError> {
         let told = self.projected.read(fact).map_err(ActError::from)?;
         let claims = {
-            let inner = self.lock()?;
-            let claims = inner.projections.claims(&told, by).map_err(ActError::from)?;
+            let mut inner = self.lock()?;
             let now = self.tick(&inner);
+            // The projection is told of what this closes, and that before any fact.
+            self.close_abandoned(&mut inner, now)?;
+            let claims = inner.projections.claims(&told, by).map_err(ActError::from)?;
             let about = inner.about((now, by), None);
             inner.projections.check(&told, &about).map_err(ActError::from)?;
             claims
@@ -89,7 +91,6 @@ impl Ledger {
         class: Durability,
     ) -> Result<Option<Appended>, AppendError> {
         let now = self.tick(inner);
-        // First of all: the projection is told of what this closes, and that before the fact.
         self.close_abandoned(inner, now)?;
         inner.state.check((now, actor), event)?;
         let told = &vetted.told;

@@ -38,6 +38,8 @@ pub(crate) enum Told {
     Errand { name: String, rules: Vec<Grant> },
     /// An errand is over.
     Over { name: String },
+    /// No intent is open.
+    Idle,
     /// Only the owner can say this.
     Ours,
     /// Panics while it is: read 0, claimed 1, checked 2, folded 3.
@@ -82,9 +84,11 @@ impl Projection for Tally {
         match fact {
             Told::Add { by: 0 } | Told::Signed { by: 0, .. } => misfit("nothing"),
             Told::Ours if about.actor() != Actor::Owner => misfit("not_ours"),
+            Told::Idle if self.intents > 0 => misfit("busy"),
             Told::Over { name } if !self.errands.contains_key(name) => misfit("unknown"),
             Told::Add { .. }
             | Told::Errand { .. }
+            | Told::Idle
             | Told::Ours
             | Told::Over { .. }
             | Told::Panic { .. }
@@ -104,7 +108,7 @@ impl Projection for Tally {
             }
             Told::Over { name } => drop(self.errands.remove(name)),
             Told::Signer { key } => self.signer = Some(*key),
-            Told::Ours | Told::Panic { .. } => {}
+            Told::Idle | Told::Ours | Told::Panic { .. } => {}
         }
     }
 
