@@ -70,9 +70,8 @@ async fn keep_linked(switch: Arc<Switch>, peer: Arc<Peer>) {
                 let mut running = std::pin::pin!(run(&switch, greeted, ()));
                 // Only a link that lasts shows that there is no need to wait the next time.
                 match timeout(switch.limits.pause_max, &mut running).await {
-                    Ok(_) => attempts = attempts.saturating_add(1),
                     Err(_) if running.await == Ran::Linked => attempts = 0,
-                    Err(_) => attempts = attempts.saturating_add(1),
+                    Ok(_) | Err(_) => attempts = attempts.saturating_add(1),
                 }
             }
             Err(why) => {

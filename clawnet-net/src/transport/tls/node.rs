@@ -95,7 +95,7 @@ impl fmt::Debug for NodeKey {
 pub(super) fn fresh_name() -> Result<String, NodeError> {
     let mut bytes = [0; 16];
     provider().secure_random.fill(&mut bytes).map_err(|_| NodeError::NoRandomness)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
 fn provider() -> CryptoProvider {

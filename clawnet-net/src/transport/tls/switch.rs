@@ -118,7 +118,9 @@ impl Switch {
         self.closed.send_replace(true);
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
         let peers: Vec<_> = self.known().peers.values().cloned().collect();
-        peers.iter().for_each(|peer| peer.close());
+        for peer in peers {
+            peer.close();
+        }
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -247,7 +249,9 @@ impl Switch {
         let peers: Vec<_> = known.peers.values().cloned().collect();
         drop(known);
         self.own.add(owner);
-        peers.iter().for_each(|peer| peer.wake());
+        for peer in peers {
+            peer.wake();
+        }
         Ok(())
     }
 

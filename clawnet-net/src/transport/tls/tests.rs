@@ -20,7 +20,7 @@ mod hostile;
 mod raw;
 
 /// How long anything may take before a test says that it hangs.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 fn secret(nth: u8) -> NodeKey {
     NodeKey::from_secret(&[nth; 32]).unwrap()

@@ -55,7 +55,7 @@ impl Message {
         let numbers = |kind: u8, numbers: &[u64], rest: &[u8]| {
             let mut out = Vec::with_capacity(1 + numbers.len() * 8 + rest.len());
             out.push(kind);
-            numbers.iter().for_each(|number| out.extend_from_slice(&number.to_be_bytes()));
+            out.extend(numbers.iter().flat_map(|number| number.to_be_bytes()));
             out.extend_from_slice(rest);
             Bytes::from(out)
         };

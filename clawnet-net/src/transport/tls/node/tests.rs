@@ -12,7 +12,7 @@ use tokio_rustls::rustls::{
 use super::*;
 
 fn now() -> UnixTime {
-    UnixTime::since_unix_epoch(Duration::from_secs(1_800_000_000))
+    UnixTime::since_unix_epoch(Duration::from_hours(500_000))
 }
 
 fn pair(nth: u8) -> KeyPair {
@@ -62,11 +62,12 @@ fn a_certificate_by_another_key_or_of_another_kind_is_refused() {
 fn one_certificate_is_shown_of_whom_it_should_be() {
     let (one, two) = (NodeKey::from_secret(&[1; 32]), NodeKey::from_secret(&[2; 32]));
     let (one, two) = (one.unwrap(), two.unwrap());
-    let refused = |checked: Result<(), Error>| match checked.unwrap_err() {
-        Error::InvalidCertificate(CertificateError::Other(OtherError(error))) => {
-            *error.downcast_ref::<NodeError>().unwrap()
-        }
-        other => panic!("{other}"),
+    let refused = |checked: Result<(), Error>| {
+        let Err(Error::InvalidCertificate(CertificateError::Other(OtherError(why)))) = checked
+        else {
+            panic!("{checked:?}");
+        };
+        *why.downcast_ref::<NodeError>().unwrap()
     };
     let check = |expected: Option<&NodeKey>, shown: &NodeKey, others: &[CertificateDer<'_>]| {
         let expected = expected.map(NodeKey::public_key);
@@ -82,8 +83,8 @@ fn one_certificate_is_shown_of_whom_it_should_be() {
 
 /// Clients with something wrong about their certificates.
 impl NodeKey {
-    pub(in crate::transport::tls) fn client_without_certificate(&self) -> ClientConfig {
-        self.builder().with_no_client_auth()
+    pub(in crate::transport::tls) fn client_without_certificate() -> ClientConfig {
+        Self::builder().with_no_client_auth()
     }
 
     /// Each with what it is refused for.
@@ -95,7 +96,7 @@ impl NodeKey {
         let with = |certificates: Vec<CertificateDer<'static>>, key: Vec<u8>| {
             let key = any_eddsa_type(&PrivatePkcs8KeyDer::from(key)).unwrap();
             let shown = SingleCertAndKey::from(CertifiedKey::new(certificates, key));
-            self.builder().with_client_cert_resolver(Arc::new(shown))
+            Self::builder().with_client_cert_resolver(Arc::new(shown))
         };
         let own_key = own.serialize_der();
         let (stolen, chain) = (self.certificate.clone(), self.certificate.clone());
@@ -112,7 +113,7 @@ impl NodeKey {
         ]
     }
 
-    fn builder(&self) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+    fn builder() -> ConfigBuilder<ClientConfig, WantsClientCert> {
         ClientConfig::builder_with_provider(Arc::new(provider()))
             .with_protocol_versions(&[&TLS13])
             .unwrap()

@@ -4,7 +4,6 @@ use clawnet_core::{Credential, Signature, vouched};
 use super::*;
 use crate::transport::tls::{
     claim::{Claim, Hello},
-    node,
     wire::{Join, Message},
 };
 
@@ -138,7 +137,7 @@ async fn another_node_than_the_directory_names_hears_nothing() {
     let two = host(202, &[2], &map, limits()).await;
     let mut events = two.events();
     map.put(2, listening(&two).await, Some(node(209)));
-    let expect = node::NodeError::Another { expected: node(209), found: node(202) };
+    let expect = NodeError::Another { expected: node(209), found: node(202) };
     assert_eq!(one.connect(owner(2)).await, Err(LinkError::Node(expect)));
     // Not even who calls.
     assert!(matches!(refused(&mut events).await, LinkError::NotTls(_)));

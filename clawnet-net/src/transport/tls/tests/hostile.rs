@@ -111,7 +111,7 @@ async fn over_tls(
 #[tokio::test]
 async fn a_client_without_a_certificate_is_refused() {
     let mut server = Server::new(limits()).await;
-    let config = secret(201).client_without_certificate();
+    let config = NodeKey::client_without_certificate();
     // A client is done with its handshake before it is refused.
     let stream = over_tls(server.address, config).await;
     assert_eq!(refused(&mut server.events).await, LinkError::Node(NodeError::Malformed));
