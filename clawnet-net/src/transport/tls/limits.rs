@@ -29,7 +29,8 @@ pub struct TlsLimits {
     pub handshake: Duration,
     /// How many nodes are known at once: linked, or remembered after a break.
     pub peers_max: usize,
-    /// How many bytes may have come, over all links, and not be received yet.
+    /// How many bytes may have come, over all links, and not be received yet. Above that no link is
+    /// read; one that stays unread for too long is broken off by the other end, and goes on later.
     pub inbox_bytes_max: usize,
     /// How often a link says that it lives.
     pub ping_every: Duration,

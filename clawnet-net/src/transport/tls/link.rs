@@ -198,6 +198,30 @@ fn heard_claim(claim: &Bytes, owners: usize, binding: &Binding) -> Result<OwnerI
     Ok(claim.verify(binding)?)
 }
 
+/// Claims the link for every owner that has not.
+async fn claim(
+    switch: &Switch,
+    output: &mut Output,
+    (binding, claimed): (&Binding, &mut u64),
+) -> Result<(), LinkError> {
+    loop {
+        let spoken = switch.spoken();
+        if spoken <= *claimed {
+            return Ok(());
+        }
+        let Some((number, speaker)) = switch.speaker_after(*claimed) else {
+            // Whoever it was speaks no more.
+            *claimed = spoken;
+            return Ok(());
+        };
+        *claimed = number;
+        match Claim::make(&*speaker, binding).await {
+            Ok(claim) => output.feed(&Message::Claim(encode(&claim)?)).await?,
+            Err(why) => switch.tell(LinkEvent::Refused { why: why.into() }),
+        }
+    }
+}
+
 /// Says what there is to say, until something is wrong.
 async fn write(
     switch: &Arc<Switch>,
@@ -209,17 +233,15 @@ async fn write(
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut acknowledge = false;
     loop {
-        // An owner is proven before anything of theirs is sent.
-        while let Some((number, speaker)) = switch.speaker_after(claimed) {
-            claimed = number;
-            match Claim::make(&*speaker, binding).await {
-                Ok(claim) => output.feed(&Message::Claim(encode(&claim)?)).await?,
-                Err(why) => switch.tell(LinkEvent::Refused { why: why.into() }),
-            }
-        }
+        claim(switch, output, (binding, &mut claimed)).await?;
         let owing = loop {
             match peer.next(link, acknowledge)? {
-                Next::Message(message) => output.feed(&message).await?,
+                Next::Message(message) => {
+                    // An owner is proven before anything of theirs is sent: so only now, when it is
+                    // known what that is.
+                    claim(switch, output, (binding, &mut claimed)).await?;
+                    output.feed(&message).await?;
+                }
                 Next::Owing => break true,
                 Next::Nothing => break false,
             }

@@ -130,6 +130,35 @@ async fn who_is_opened_later_is_proven_on_the_same_link() {
     assert!(quiet.is_err(), "{quiet:?}");
 }
 
+/// While frames flow without end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_is_proven_before_anything_of_theirs_arrives() {
+    let (one, two) = pair(true).await;
+    let kernels = futures::future::join_all((20..80).map(kernel)).await;
+    let speaking = async {
+        for (nth, kernel) in (20..80).zip(kernels) {
+            for _ in 0..200 {
+                one.send(owner(2), vec![0]).await.unwrap();
+            }
+            one.speak_for(kernel).unwrap();
+            one.send(owner(2), vec![nth]).await.unwrap();
+        }
+    };
+    let hearing = async {
+        for nth in 20..80 {
+            let arrived = loop {
+                let arrived = receive(&two).await;
+                if arrived.frame != [0] {
+                    break arrived;
+                }
+            };
+            assert_eq!(arrived.frame, [nth]);
+            assert_eq!(arrived.proven.speaks_for(owner(nth)), Ok(()));
+        }
+    };
+    tokio::join!(speaking, hearing);
+}
+
 #[tokio::test]
 async fn another_node_than_the_directory_names_hears_nothing() {
     let map = Map::default();
