@@ -6,7 +6,7 @@
 //! is.
 use std::collections::BTreeSet;
 
-use clawnet_core::{Timestamp, Verdict};
+use clawnet_core::{Grant, Timestamp, Verdict};
 
 use crate::{
     address::Address,
@@ -62,7 +62,7 @@ impl Briefing {
     /// What is said before the next turn of `dialogue`, which is with `contact`.
     pub(crate) fn of(dialogue: &Dialogue, contact: &Contact) -> Self {
         let terms = dialogue.terms();
-        let rules = terms.scope.iter().flat_map(|grant| grant.rules());
+        let rules = terms.scope.iter().flat_map(Grant::rules);
         let foreign = Foreign {
             heard: None,
             name: contact.theirs.as_ref().map(|shown| shown.name.clone()).unwrap_or_default(),

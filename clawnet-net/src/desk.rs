@@ -55,11 +55,11 @@ impl Desk {
 
     fn own_key(&self, number: u64) -> PublicKey {
         let credential = self.kernel.credential();
-        let before = credential.acts.iter().filter(|signed| signed.number < number);
-        let keys = before.filter_map(|signed| match &signed.act {
-            Act::Rekey { key, .. } => Some(*key),
-            _ => None,
+        let mut before = credential.acts.iter().rev().filter(|signed| signed.number < number);
+        let last = before.find_map(|signed| {
+            let Act::Rekey { key, .. } = &signed.act else { return None };
+            Some(*key)
         });
-        keys.last().unwrap_or(credential.founder)
+        last.unwrap_or(credential.founder)
     }
 }

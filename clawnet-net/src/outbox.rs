@@ -69,6 +69,7 @@ impl Outbox {
 
     /// Whether `caller` may say `what` there, next.
     fn admits(&self, place: &Place, caller: &Caller, what: &What) -> Result<Way, Denial> {
+        let now = self.kernel.now();
         self.look(place.session, |net, dialogue| {
             let ours = dialogue.ours();
             if (caller.owner(), caller.identity()) != (ours.owner(), ours.identity()) {
@@ -83,15 +84,14 @@ impl Outbox {
             }
             let contact = net.contact(dialogue.peer()).ok_or_else(|| denied(Reason::Unknown))?;
             contact.check_open().map_err(denied)?;
-            way(place, dialogue, (what, self.kernel.now())).map_err(denied)
+            way(place, dialogue, (what, now)).map_err(denied)
         })
     }
 
     /// The way out for what this owner decides by hand.
     pub(crate) fn way(&self, place: &Place, what: &What) -> Result<Way, Denial> {
-        self.look(place.session, |_, dialogue| {
-            way(place, dialogue, (what, self.kernel.now())).map_err(denied)
-        })
+        let now = self.kernel.now();
+        self.look(place.session, |_, dialogue| way(place, dialogue, (what, now)).map_err(denied))
     }
 
     /// Signs an entry, records that it leaves, and lets it. `ready` is asked right before.
@@ -246,10 +246,10 @@ fn failed(error: impl Display) -> Fault {
 
 /// Why the ledger did not take it.
 fn misfit(error: DeclareError) -> Fault {
-    match error {
-        DeclareError::Misfit(misfit) => Fault::relayed(misfit.code, misfit.what),
-        other => failed(other),
+    if let DeclareError::Misfit(misfit) = error {
+        return Fault::relayed(misfit.code, misfit.what);
     }
+    failed(error)
 }
 
 /// How many bytes of an envelope a text may take: the rest of the entry needs some as well.

@@ -2,7 +2,8 @@
 use std::{fmt, sync::Arc};
 
 use clawnet_core::{
-    ActError, CheckpointError, Kernel, NotProjected, Owner, OwnerError, OwnerId, StoreError,
+    ActError, CheckpointError, DeclareError, Kernel, Misfit, NotProjected, Owner, OwnerError,
+    OwnerId, StoreError,
 };
 
 use crate::{
@@ -157,28 +158,28 @@ impl From<Reason> for PartyError {
 
 impl From<OwnerError> for PartyError {
     fn from(error: OwnerError) -> Self {
-        match error {
-            OwnerError::Store(error) => Self::Store(error),
-            OwnerError::Act(ActError::Misfit(misfit)) => {
-                match Reason::of_code(misfit.code.as_str()) {
-                    Some(reason) => Self::Refused(reason),
-                    None => Self::Unfit(misfit.to_string()),
-                }
-            }
-            other => Self::Owner(other),
+        if let OwnerError::Store(error) = error {
+            return Self::Store(error);
         }
+        let OwnerError::Act(ActError::Misfit(misfit)) = error else { return Self::Owner(error) };
+        misfit.into()
     }
 }
 
-impl From<clawnet_core::DeclareError> for PartyError {
-    fn from(error: clawnet_core::DeclareError) -> Self {
-        use clawnet_core::DeclareError::{Misfit, NotProjected, Store};
-        match error {
-            Misfit(misfit) => OwnerError::Act(ActError::Misfit(misfit)).into(),
-            NotProjected(error) => Self::NotProjected(error),
-            Store(error) => Self::Store(error),
-            other => Self::Unfit(other.to_string()),
+impl From<Misfit> for PartyError {
+    fn from(misfit: Misfit) -> Self {
+        let reason = Reason::of_code(misfit.code.as_str());
+        reason.map_or_else(|| Self::Unfit(misfit.to_string()), Self::Refused)
+    }
+}
+
+impl From<DeclareError> for PartyError {
+    fn from(error: DeclareError) -> Self {
+        if let DeclareError::Misfit(misfit) = error {
+            return misfit.into();
         }
+        let DeclareError::Store(error) = error else { return Self::Unfit(error.to_string()) };
+        Self::Store(error)
     }
 }
 

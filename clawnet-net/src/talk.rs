@@ -156,7 +156,7 @@ impl Session<Invited> {
         Some(Consent { terms: self.digest, session: self.id(), whose: PhantomData })
     }
 
-    /// Opens it, with a yes of each owner to the same terms: those that stand.
+    /// Opens it, with a yes of each owner to the same terms: those that stand. Both are spent.
     ///
     /// # Errors
     /// When either is to something else, or the terms are others by now.
@@ -165,14 +165,21 @@ impl Session<Invited> {
         ours: Consent<Ours>,
         theirs: Consent<Theirs>,
     ) -> Result<Session<Open>, NotAgreed> {
-        if ours.session != self.id() || theirs.session != self.id() {
+        let agreed = [ours.spend(), theirs.spend()];
+        if agreed.iter().any(|(session, _)| *session != self.id()) {
             return Err(NotAgreed::OtherSession);
         }
         let open = Session::<Open>::load(&self.desk, self.id())?;
-        if ours.terms != open.digest || theirs.terms != open.digest {
+        if agreed.iter().any(|(_, terms)| *terms != open.digest) {
             return Err(NotAgreed::OtherTerms);
         }
         Ok(open)
+    }
+}
+
+impl<W> Consent<W> {
+    fn spend(self) -> (SessionId, Digest) {
+        (self.session, self.terms)
     }
 }
 

@@ -65,10 +65,12 @@ impl Ledger {
 
     /// Keeps what goes with a fact, before a record names it.
     pub(crate) async fn keep(&self, body: &[u8]) -> Result<Digest, AppendError> {
-        self.store.keep_body(self.owner, body).await.map_err(|error| match error {
+        self.store.keep_body(self.owner, body).await.map_err(|error| {
             // What is too large is refused whole, and the store goes on.
-            StoreError::TooLarge { size_bytes, .. } => ActError::TooLarge { size_bytes }.into(),
-            error => AppendError::Store(self.fail(error)),
+            if let StoreError::TooLarge { size_bytes, .. } = error {
+                return ActError::TooLarge { size_bytes }.into();
+            }
+            AppendError::Store(self.fail(error))
         })
     }
 

@@ -34,14 +34,14 @@ impl Party {
         let due = self.desk.read(|net| Some(net.outgoing(peer))).unwrap_or_default();
         let mut frames = Vec::new();
         for due in due {
-            let token = token(&due);
+            let what = named(&due);
             // An end is told until theirs has come: only that says what arrived.
-            if matches!(token, Token::Entry(..)) && taken.contains(&token) {
+            if matches!(what, Token::Entry(..)) && taken.contains(&what) {
                 continue;
             }
             // What cannot be made now, because a store does not answer, is made another time.
             if let Some(frame) = self.frame(peer, due).await {
-                self.desk.lanes.note(peer, token, &frame);
+                self.desk.lanes.note(peer, what, &frame);
                 frames.push(frame);
             }
         }
@@ -120,7 +120,7 @@ impl Party {
 }
 
 /// What an answer to it is about.
-fn token(due: &Due) -> Token {
+fn named(due: &Due) -> Token {
     match due {
         Due::Act { act, .. } => Token::Act(act.number),
         Due::End { end, .. } => Token::End(end.session),

@@ -1,9 +1,13 @@
 //! What the owner decides about others. Each takes the owner's handle, and is one signed act.
-use clawnet_core::{Agent, AgentId, Digest, Fault, Owner, OwnerId, PublicKey, Refusal};
+use clawnet_core::{
+    Agent, AgentId, Denial, DenyCode, Digest, Fault, Owner, OwnerId, PublicKey, Refusal,
+    ResourceError,
+};
 
 use super::{Amendment, Party, PartyError};
 use crate::{
     contact::{Bond, Presenting},
+    dialogue::Dialogue,
     entry::What,
     id::SessionId,
     outbox::{Leaving, Place, Propose},
@@ -18,6 +22,7 @@ const RESULT_BYTES_MAX: usize = 64 << 10;
 
 impl Party {
     /// Asks `peer` to become a contact, who then meets `presenting`.
+    #[expect(clippy::too_many_arguments, reason = "whom, as whom, and why: said in one breath")]
     pub async fn ask(
         &self,
         owner: &Owner,
@@ -127,12 +132,11 @@ impl Party {
         agent: &Agent,
         proposal: Proposal,
     ) -> Result<SessionId, Refusal> {
-        let malformed = |error: clawnet_core::ResourceError| {
-            clawnet_core::Denial::by_endpoint(Reason::Malformed.code(), error.to_string())
-        };
+        let malformed =
+            |error: ResourceError| Denial::by_endpoint(Reason::Malformed.code(), error.to_string());
         if proposal.parent.is_some() {
             let what = "whoever has the floor proposes beneath a session";
-            return Err(clawnet_core::Denial::by_endpoint(Reason::Mismatch.code(), what).into());
+            return Err(Denial::by_endpoint(Reason::Mismatch.code(), what).into());
         }
         let propose = Propose::new(proposal).map_err(malformed)?;
         agent.submit(&self.desk.outbox, &propose).await
@@ -225,7 +229,7 @@ impl Party {
         if text.len() > RESULT_BYTES_MAX {
             return Err(Reason::TooLarge.into());
         }
-        let peer = self.desk.read(|net| net.session(session).map(|it| it.peer()));
+        let peer = self.desk.read(|net| net.session(session).map(Dialogue::peer));
         let peer = peer.ok_or(Reason::Unknown)?;
         let body = Digest::of_content(text.as_bytes());
         let said = Said::Decided(Decision::Release { body, session });
@@ -245,7 +249,7 @@ impl Party {
         session: SessionId,
         decision: Decision,
     ) -> Result<(), PartyError> {
-        let peer = self.desk.read(|net| net.session(session).map(|it| it.peer()));
+        let peer = self.desk.read(|net| net.session(session).map(Dialogue::peer));
         self.decide(owner, peer.ok_or(Reason::Unknown)?, decision).await
     }
 
@@ -270,10 +274,10 @@ fn refused(fault: &Fault) -> PartyError {
     }
 }
 
-fn unfit(denial: &clawnet_core::Denial) -> PartyError {
-    let reason = match &denial.code {
-        clawnet_core::DenyCode::Endpoint(code) => Reason::of_code(code.as_str()),
-        _ => None,
+fn unfit(denial: &Denial) -> PartyError {
+    let DenyCode::Endpoint(code) = &denial.code else {
+        return PartyError::Unfit(denial.to_string());
     };
+    let reason = Reason::of_code(code.as_str());
     reason.map_or_else(|| PartyError::Unfit(denial.to_string()), PartyError::Refused)
 }

@@ -8,7 +8,7 @@ use clawnet_core::{ConsistencyProof, DeclareError, Digest, OwnerId};
 use super::{NOBODY, Party};
 use crate::{
     contact::Bond,
-    entry::{LedgerHead, SignedEnd, SignedEntry},
+    entry::{SignedEnd, SignedEntry},
     id::SessionId,
     lanes::Token,
     reason::Reason,
@@ -17,6 +17,10 @@ use crate::{
     transport::Proven,
     wire::{Envelope, Letter, To},
 };
+
+mod fits;
+
+use fits::{check_path, check_result, check_text, decision, session_of};
 
 /// A message, and what its answer is about.
 #[derive(Debug, Clone, Copy)]
@@ -32,9 +36,6 @@ enum No {
     /// The ledger failed: nothing is known about the message, and nothing is answered.
     Silence,
 }
-
-/// How many bytes a released result may have.
-const RESULT_BYTES_MAX: usize = 64 << 10;
 
 impl Party {
     /// Takes in a message that came over a link that has proven so much, and gives the answers to
@@ -62,8 +63,12 @@ impl Party {
             Letter::Taken { of } if proven => self.answered((from, of), None),
             Letter::Refused { of, reason } if proven => self.answered((from, of), Some(reason)),
             Letter::Taken { .. } | Letter::Refused { .. } => Vec::new(),
-            _ if !proven => self.nobody(None, Reason::WrongParty),
-            body => self.judge(sender, body, to).await,
+            Letter::Act { .. } | Letter::End(_) | Letter::Entry { .. } | Letter::Keys(_) => {
+                if !proven {
+                    return self.nobody(None, Reason::WrongParty);
+                }
+                self.judge(sender, body, to).await
+            }
         }
     }
 
@@ -141,14 +146,14 @@ impl Party {
         let held = self.desk.look(session, |dialogue, _| {
             (dialogue.ours(), dialogue.last.saturating_add(1), dialogue.head)
         });
-        let (ours, next, head) = held.ok_or(No::Refused(Reason::Unknown))?;
+        let (ours, next, before) = held.ok_or(No::Refused(Reason::Unknown))?;
         if to != To::Identity(ours) {
             return Err(No::Refused(Reason::Unknown));
         }
         check_text(&signed, text.as_deref()).map_err(No::Refused)?;
         // Of what comes again, or too early, the path says nothing.
         if signed.entry.number == next {
-            check_path(head, signed.head, path.as_ref()).map_err(No::Refused)?;
+            check_path(before, signed.head, path.as_ref()).map_err(No::Refused)?;
         }
         let kept = signed.clone();
         match self.take((peer, Evidence::Entry(signed)), text.as_deref()).await {
@@ -312,15 +317,19 @@ impl Party {
 
 impl From<DeclareError> for No {
     fn from(error: DeclareError) -> Self {
-        Self::Refused(match error {
-            DeclareError::Misfit(misfit) => {
-                Reason::of_code(misfit.code.as_str()).unwrap_or(Reason::Mismatch)
-            }
-            DeclareError::BadSignature(_) => Reason::Forged,
-            DeclareError::TooLarge { .. } => Reason::Oversize,
-            DeclareError::Fact(_) | DeclareError::Act(_) => Reason::Malformed,
-            _ => return Self::Silence,
-        })
+        use DeclareError::{Act, BadSignature, Fact, Misfit, TooLarge};
+        let reason = if let Misfit(misfit) = &error {
+            Reason::of_code(misfit.code.as_str()).unwrap_or(Reason::Mismatch)
+        } else if let BadSignature(_) = error {
+            Reason::Forged
+        } else if let TooLarge { .. } = error {
+            Reason::Oversize
+        } else if let Fact(_) | Act(_) = error {
+            Reason::Malformed
+        } else {
+            return Self::Silence;
+        };
+        Self::Refused(reason)
     }
 }
 
@@ -328,73 +337,4 @@ impl From<DeclareError> for No {
 fn for_good(reason: Reason) -> bool {
     use Reason::{Busy, KeyChanged, Limit, NotOpen, OutOfOrder, Paused};
     !matches!(reason, Busy | KeyChanged | Limit | NotOpen | OutOfOrder | Paused)
-}
-
-fn decision(shown: &Shown) -> Option<Decision> {
-    match shown.act.declared::<Relations>() {
-        Some(Said::Decided(decision)) => Some(decision),
-        Some(_) | None => None,
-    }
-}
-
-/// The session a decision is about.
-fn session_of(shown: &Shown) -> Option<SessionId> {
-    match decision(shown)? {
-        Decision::Consent { session, .. }
-        | Decision::Pause { session }
-        | Decision::Release { session, .. }
-        | Decision::Resume { session } => Some(session),
-        _ => None,
-    }
-}
-
-/// Whether the text of a released result is the one that was signed, and of nothing else.
-fn check_result(decision: Option<&Decision>, text: Option<&str>) -> Result<(), Reason> {
-    match (decision, text) {
-        (Some(Decision::Release { body, .. }), Some(text)) => {
-            if text.len() > RESULT_BYTES_MAX {
-                return Err(Reason::TooLarge);
-            }
-            check_body(*body, text)
-        }
-        // The owner over there had it erased before it left.
-        (Some(Decision::Release { .. }), None) => Err(Reason::Mismatch),
-        (_, Some(_)) => Err(Reason::Malformed),
-        (_, None) => Ok(()),
-    }
-}
-
-/// Whether the text of a turn is the one that was signed, and of nothing else.
-fn check_text(signed: &SignedEntry, text: Option<&str>) -> Result<(), Reason> {
-    match (signed.entry.turn(), text) {
-        (Some(turn), Some(text)) => {
-            if u32::try_from(text.len()) != Ok(turn.size_bytes) {
-                return Err(Reason::Mismatch);
-            }
-            check_body(turn.body, text)
-        }
-        (Some(_), None) => Err(Reason::Mismatch),
-        (None, Some(_)) => Err(Reason::Malformed),
-        (None, None) => Ok(()),
-    }
-}
-
-fn check_body(body: Digest, text: &str) -> Result<(), Reason> {
-    let same = Digest::of_content(text.as_bytes()) == body;
-    if same { Ok(()) } else { Err(Reason::Mismatch) }
-}
-
-/// Whether a ledger with this head goes on from the one that was shown before.
-fn check_path(
-    held: Option<LedgerHead>,
-    head: LedgerHead,
-    path: Option<&ConsistencyProof>,
-) -> Result<(), Reason> {
-    let Some(held) = held.filter(|held| held.size < head.size) else {
-        // That it did not shrink, or change in place, is for the fold to say.
-        return if path.is_none() { Ok(()) } else { Err(Reason::Unproven) };
-    };
-    let path = path.filter(|path| (path.from(), path.to()) == (held.size, head.size));
-    let path = path.ok_or(Reason::Unproven)?;
-    path.verify(&held.root, &head.root).map_err(|_| Reason::Unproven)
 }

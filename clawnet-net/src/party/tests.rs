@@ -115,9 +115,9 @@ impl One {
     pub(super) fn say(&self, session: SessionId, text: &str, mark: Mark) -> Result<u64, String> {
         let open = self.party.open(session).map_err(|error| error.to_string())?;
         block_on(async {
-            let floor = open.floor(&self.agent).await.map_err(|error| match error {
-                NoFloor::Refused(reason) => reason.code().to_owned(),
-                other => other.to_string(),
+            let floor = open.floor(&self.agent).await.map_err(|error| {
+                let NoFloor::Refused(reason) = error else { return error.to_string() };
+                reason.code().to_owned()
             })?;
             floor.say(text, mark).await.map_err(|refusal| refusal.to_string())
         })
@@ -159,13 +159,11 @@ pub(super) fn craft(
 /// What the ledger says was refused, from record `since` on.
 pub(super) fn refusals(one: &One, since: u64) -> Vec<Refused> {
     let records = block_on(one.owner.records(since, 1000)).unwrap();
-    let facts = records.into_iter().map(|record| match record.event {
-        Event::Declared { fact, .. } => fact.read::<Relations>().unwrap(),
-        other => panic!("a refusal did something else: {other:?}"),
-    });
-    let refused = facts.map(|said| match said {
-        Said::Refused(refused) => refused,
-        other => panic!("a refusal did something else: {other:?}"),
+    let refused = records.into_iter().map(|record| {
+        let Event::Declared { fact, .. } = record.event else { panic!("{:?}", record.event) };
+        let said = fact.read::<Relations>().unwrap();
+        let Said::Refused(refused) = said else { panic!("a refusal did something: {said:?}") };
+        refused
     });
     refused.collect()
 }

@@ -64,7 +64,7 @@ impl Session<Open> {
         let (desk, id) = (&*self.desk, self.id());
         let now = desk.kernel.now();
         let look = |dialogue: &Dialogue, contact: &Contact| {
-            self.check_speaker(dialogue, agent.caller())?;
+            check_speaker(dialogue, agent.caller())?;
             contact.check_open().map_err(NoFloor::Refused)?;
             let any = What::Turn(Turn::of("", Mark::Continue, Vec::new()));
             dialogue.check_next(dialogue.role, &any, now).map_err(NoFloor::Refused)?;
@@ -88,13 +88,13 @@ impl Session<Open> {
         let agent = agent.because(cause)?;
         Ok(Floor { agent, briefing, contact, place, results: Vec::new(), session: self })
     }
+}
 
-    fn check_speaker(&self, dialogue: &Dialogue, caller: &Caller) -> Result<(), NoFloor> {
-        let ours = dialogue.ours();
-        let same = (caller.owner(), caller.identity()) == (ours.owner(), ours.identity());
-        let chosen = dialogue.speaker.is_none_or(|speaker| speaker == caller.agent());
-        if same && chosen { Ok(()) } else { Err(NoFloor::Speaker) }
-    }
+fn check_speaker(dialogue: &Dialogue, caller: &Caller) -> Result<(), NoFloor> {
+    let ours = dialogue.ours();
+    let same = (caller.owner(), caller.identity()) == (ours.owner(), ours.identity());
+    let chosen = dialogue.speaker.is_none_or(|speaker| speaker == caller.agent());
+    if same && chosen { Ok(()) } else { Err(NoFloor::Speaker) }
 }
 
 impl Floor<'_> {
@@ -144,8 +144,8 @@ impl Floor<'_> {
 
     /// Gives back what a session beneath this one left over, and keeps the floor: take it again.
     pub async fn give_back(self, child: SessionId) -> Result<u64, Refusal> {
-        let used = self.session.desk.look(child, |dialogue, _| dialogue.used).unwrap_or(0);
-        let give = GiveBack::new(self.contact, self.place, (child, used));
+        let cost = self.session.desk.look(child, |dialogue, _| dialogue.cost).unwrap_or(0);
+        let give = GiveBack::new(self.contact, self.place, (child, cost));
         self.agent.submit(&self.session.desk.outbox, &give).await
     }
 }

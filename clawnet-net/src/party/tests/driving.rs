@@ -229,7 +229,7 @@ fn what_is_done_because_of_a_session_is_done_within_both_scopes() {
 
 #[test]
 fn nobody_speaks_without_the_session_or_gets_out_of_it() {
-    let (one, other, session) = pair(10);
+    let (one, _other, session) = pair(10);
     let third = One::new(3, &one.clock);
     meet(&one, &third);
     let open = one.party.open(session).unwrap();
@@ -244,7 +244,6 @@ fn nobody_speaks_without_the_session_or_gets_out_of_it() {
     let digest = one.party.session(fine).unwrap().wording.digest;
     block_on(one.party.consent(&one.owner, fine, digest)).unwrap();
     assert_eq!(one.outgoing(&third).len(), 1);
-    _ = other;
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Messages that do not arrive, arrive twice or late, and kernels that stop in between.
-use super::*;
+use super::{settle as carry_all, *};
 use crate::{dialogue::Standing, entry::Ending};
 
 /// What is wrong with the wire: a word on each message, from a seed.
@@ -55,7 +55,7 @@ fn a_whole_talk(seed: u64) {
         for (from, to) in [(0, 1), (1, 0)] {
             both[from].party.again(both[to].id());
         }
-        super::settle(&both);
+        carry_all(&both);
     };
     block_on(one.party.ask(&one.owner, other.id(), one.shown(), "")).unwrap();
     settle();
