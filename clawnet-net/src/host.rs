@@ -11,7 +11,7 @@ use std::{
     task::Waker,
 };
 
-use clawnet_core::{Clock, Governing, OwnerId, Store, Timestamp};
+use clawnet_core::{Clock, Governing, OwnerId, Signer, Store, Timestamp};
 
 use self::{
     agenda::{Agenda, Patience},
@@ -22,7 +22,7 @@ use self::{
     presence::Attendance,
 };
 use crate::{
-    reason::Reason,
+    party::NOBODY,
     transport::{Arrived, SendError},
 };
 
@@ -168,6 +168,16 @@ impl Host {
         self.guest(owner).await
     }
 
+    /// Has the owner certify the key of their kernel here, which [`Keyring`] names, if they have
+    /// not: before anybody can speak for them. Begins their ledger if there is none.
+    pub async fn certify(
+        &self,
+        owner: OwnerId,
+        signer: impl Signer + 'static,
+    ) -> Result<(), HostError> {
+        self.0.houses.certify(owner, signer).await
+    }
+
     /// A client of the owner is here, until the presence is dropped: whatever they wait to have sent
     /// is tried at once. Nobody else is told of it: contacts learn that something arrived, never who
     /// was there.
@@ -200,7 +210,7 @@ impl Host {
         let Arrived { frame, proven, .. } = arrived;
         let now = self.now();
         self.desk().counts.received += 1;
-        if is_constant(&frame) {
+        if is_no(&frame) {
             // Nobody answers an answer.
             return;
         }
@@ -213,19 +223,19 @@ impl Host {
             self.desk().counts.turned_away += 1;
             let sender = proven.speaks_for(header.from).is_ok().then_some(header.from);
             self.note_turned_away(header.to.map(|to| to.owner()), sender);
-            self.answer(sender, Reason::Busy);
+            self.answer(sender, No::Busy);
             return;
         };
         let to = header.to.map(|to| to.owner());
         let Some(owner) = to.filter(|owner| self.0.houses.hosts(*owner).is_ok()) else {
             self.desk().counts.unknown += 1;
-            self.answer(sender, Reason::Unknown);
+            self.answer(sender, No::Nobody);
             return;
         };
         if self.desk().intake.count_for(owner, now).is_err() {
             self.desk().counts.turned_away += 1;
             self.note_turned_away(Some(owner), sender);
-            self.answer(sender, Reason::Busy);
+            self.answer(sender, No::Busy);
             return;
         }
         let waiting = Waiting { frame, from: Some(header.from), way: Way::Over(proven) };
@@ -341,7 +351,7 @@ impl Host {
             desk.counts.turned_away += dropped.len() as u64;
             dropped
         };
-        dropped.into_iter().for_each(|sender| self.answer(sender, Reason::Busy));
+        dropped.into_iter().for_each(|sender| self.answer(sender, No::Busy));
         self.call_workers();
     }
 
@@ -352,10 +362,10 @@ impl Host {
     }
 
     /// Says no to whom the link has proven, in bytes that say nothing else.
-    fn answer(&self, to: Option<OwnerId>, reason: Reason) {
+    fn answer(&self, to: Option<OwnerId>, no: No) {
         if let Some(to) = to.filter(|to| self.0.houses.hosts(*to).is_err()) {
             // Where there is no room for it, nothing is said.
-            drop(self.desk().leaving.push(to, constant(reason)));
+            drop(self.desk().leaving.push(to, no.bytes().to_vec()));
             self.call_workers();
         }
     }
@@ -363,7 +373,7 @@ impl Host {
     /// Sends a frame of `owner`'s to `peer`, wherever that is.
     fn route(&self, owner: OwnerId, peer: OwnerId, frame: Vec<u8>) {
         if self.0.houses.hosts(peer).is_ok() {
-            if !is_constant(&frame) {
+            if !is_no(&frame) {
                 let waiting = Waiting { frame, from: Some(owner), way: Way::Within(owner) };
                 self.enqueue(peer, Some(owner), waiting);
             }
@@ -398,7 +408,35 @@ impl fmt::Debug for Host {
     }
 }
 
-/// stub
-fn constant(reason: Reason) -> Vec<u8> { reason.code().into() }
-fn is_constant(frame: &[u8]) -> bool { frame == constant(Reason::Busy) || frame == constant(Reason::Unknown) }
+/// The answer to what is over a limit. The same bytes always, as [`NOBODY`](crate::NOBODY) is.
+pub const BUSY: &[u8] = concat!(
+    r#"{"body":{"refused":{"of":""#,
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    r#"","reason":"busy"}},"from":"own_00000000000000000000000000000000","#,
+    r#""to":"own_00000000000000000000000000000000"}"#,
+)
+.as_bytes();
 
+/// Says nothing but no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum No {
+    Busy,
+    Nobody,
+}
+
+impl No {
+    const fn bytes(self) -> &'static [u8] {
+        match self {
+            Self::Busy => BUSY,
+            Self::Nobody => NOBODY,
+        }
+    }
+}
+
+/// Whether a frame is an answer of a host, which no kernel has anything to do with.
+fn is_no(frame: &[u8]) -> bool {
+    [BUSY, NOBODY].contains(&frame)
+}
+
+#[cfg(test)]
+mod tests;

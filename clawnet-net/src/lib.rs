@@ -108,6 +108,7 @@ mod desk;
 mod briefing;
 mod talk;
 mod party;
+mod host;
 
 pub mod protocol;
 
@@ -116,6 +117,10 @@ pub use briefing::{Briefing, Foreign};
 pub use contact::{Bond, Contact, Keys, Presenting};
 pub use dialogue::{Dialogue, Drawn, Ended, Pauses, Side, Standing, Wording};
 pub use entry::{End, Ending, Entry, LedgerHead, Mark, SignedEnd, SignedEntry, Turn, What};
+pub use host::{
+    BUSY, Guest, Host, HostCounts, HostError, HostLimits, Hosting, Keyring, Presence, Rate, Timer,
+    Whereabouts,
+};
 pub use id::{NotASession, SessionId};
 pub use party::{Amendment, Line, NOBODY, Party, PartyError, Spoken};
 pub use reason::Reason;

@@ -13,6 +13,7 @@ use crate::{
     id::SessionId,
     reason::Reason,
     relations::Relations,
+    said::Said,
     talk::{Invited, NoSession, Open, Session},
 };
 
@@ -144,11 +145,33 @@ impl Party {
         }
     }
 
+    /// That nobody else holds any part of this: no clone, not the kernel, no handle to decide or to
+    /// act with, no session that is driven. Then, and only then, dropping it ends the kernel.
+    pub(crate) fn check_unused(&self) -> Result<(), InUse> {
+        let desk = Arc::strong_count(&self.desk);
+        // The kernel is held by the desk and the outbox, and its ledger by the outbox's mount.
+        let kernel = Arc::strong_count(&self.desk.kernel);
+        let handles = self.desk.kernel.handles();
+        if (desk, kernel, handles) == (1, 2, 1) { Ok(()) } else { Err(InUse) }
+    }
+
+    /// Frames for this owner were turned away before anybody looked at them, so many since the last
+    /// time.
+    pub(crate) fn turned_away(&self, peer: Option<OwnerId>, times: u64) {
+        if let Some(refused) = self.refusals.count_many((peer, Reason::Busy), times) {
+            drop(self.desk.kernel.declare_buffered::<Relations>(&Said::Refused(refused)));
+        }
+    }
+
     /// Whether the handle is this owner's.
     fn check(&self, owner: &Owner) -> Result<(), PartyError> {
         if owner.id() == self.desk.kernel.owner_id() { Ok(()) } else { Err(PartyError::Foreign) }
     }
 }
+
+/// Somebody holds a part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct InUse;
 
 impl From<Reason> for PartyError {
     fn from(reason: Reason) -> Self {

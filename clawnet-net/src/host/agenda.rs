@@ -114,6 +114,12 @@ impl Agenda {
         self.lane(lane).map(|trying| (trying.tries, trying.at))
     }
 
+    /// In how many lanes something waits.
+    #[cfg(test)]
+    pub(super) fn lanes_waiting(&self) -> usize {
+        self.times.len() + self.looks.len()
+    }
+
     /// `owner`'s kernel is to look for what is over, at `at` and at no other time.
     pub(super) fn visit(&mut self, owner: OwnerId, at: Option<Timestamp>) {
         if let Some(before) = self.visits.remove(&owner) {

@@ -10,12 +10,14 @@ use std::{
     },
 };
 
-use clawnet_core::{Clock, Governing, Kernel, OwnerId, Store, StoreError, Timestamp};
+use clawnet_core::{
+    Clock, Governing, Kernel, OwnerError, OwnerId, Signer, Store, StoreError, Timestamp,
+};
 use futures_util::lock::Mutex as Turnstile;
 
 use super::{keyring::Keyring, limits::HostLimits};
 use crate::{
-    party::{Party, PartyError},
+    party::{InUse, Party, PartyError},
     relations::Relations,
 };
 
@@ -126,6 +128,14 @@ pub enum HostError {
         /// Why not.
         source: PartyError,
     },
+    /// The owner did not certify the key of their kernel.
+    #[error("`{owner}` did not certify their kernel's key: {source}")]
+    Owner {
+        /// Who.
+        owner: OwnerId,
+        /// Why not.
+        source: OwnerError,
+    },
     /// The transport ended.
     #[error("the transport is closed")]
     Closed,
@@ -151,6 +161,11 @@ impl Houses {
     /// How many were opened so far.
     pub(super) fn opened(&self) -> u64 {
         self.opened.load(Ordering::Acquire)
+    }
+
+    #[cfg(test)]
+    pub(super) fn known_now(&self) -> usize {
+        self.known().len()
     }
 
     fn known(&self) -> MutexGuard<'_, BTreeMap<OwnerId, Arc<House>>> {
@@ -221,7 +236,50 @@ impl Houses {
         Ok((Guest { party, _house: Arc::clone(house) }, found))
     }
 
+    /// Has the owner certify the key of their kernel here, if they have not.
+    pub(super) async fn certify(
+        &self,
+        owner: OwnerId,
+        signer: impl Signer + 'static,
+    ) -> Result<(), HostError> {
+        self.hosts(owner)?;
+        let house = self.house(owner);
+        let stage = house.stage.lock().await;
+        let certified = match &*stage {
+            // A party speaks with a certified key, or is none.
+            Stage::Home(_) => Ok(()),
+            Stage::Away | Stage::Failed { .. } => self.certify_here(owner, signer).await,
+        };
+        drop(stage);
+        self.forget(house);
+        certified
+    }
+
+    async fn certify_here(
+        &self,
+        owner: OwnerId,
+        signer: impl Signer + 'static,
+    ) -> Result<(), HostError> {
+        let _seat = self.seat(owner).await?;
+        let kernel = self.kernel(owner).await?;
+        let key = self.keyring.kernel_key(owner).map(|key| key.public_key());
+        if let Some(key) = key.filter(|key| kernel.certified_key() != Some(*key)) {
+            let refused = |source| HostError::Owner { owner, source };
+            kernel.owner(signer).await.map_err(refused)?.certify(key).await.map_err(refused)?;
+        }
+        Ok(())
+    }
+
     async fn open(&self, owner: OwnerId) -> Result<Party, HostError> {
+        let kernel = self.kernel(owner).await?;
+        if let Some(key) = self.keyring.kernel_key(owner) {
+            kernel.sign_with(key);
+        }
+        self.opened.fetch_add(1, Ordering::AcqRel);
+        Party::of(Arc::new(kernel)).map_err(|source| HostError::Mute { owner, source })
+    }
+
+    async fn kernel(&self, owner: OwnerId) -> Result<Kernel, HostError> {
         let founder = self.keyring.founder(owner).filter(|key| key.owner() == owner);
         let founder = founder.ok_or(HostError::NotHosted { owner })?;
         let governing = Kernel::governing(founder).project::<Relations>();
@@ -232,11 +290,7 @@ impl Houses {
         if let Some(source) = kernel.failure().cloned() {
             return Err(HostError::Failed { owner, source });
         }
-        if let Some(key) = self.keyring.kernel_key(owner) {
-            kernel.sign_with(key);
-        }
-        self.opened.fetch_add(1, Ordering::AcqRel);
-        Party::of(Arc::new(kernel)).map_err(|source| HostError::Mute { owner, source })
+        Ok(kernel)
     }
 
     fn house(&self, owner: OwnerId) -> Arc<House> {
@@ -296,7 +350,7 @@ impl Houses {
     async fn put_away(&self, house: Arc<House>) -> Result<(), InUse> {
         let mut stage = house.stage.try_lock().ok_or(InUse)?;
         let Home { party, _seat: seat } = match std::mem::replace(&mut *stage, Stage::Away) {
-            Stage::Home(home) if home.party.in_use() => {
+            Stage::Home(home) if home.party.check_unused().is_err() => {
                 *stage = Stage::Home(home);
                 return Err(InUse);
             }
@@ -344,10 +398,6 @@ impl Houses {
         }
     }
 }
-
-/// Somebody holds the kernel, or waits for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct InUse;
 
 /// Whether a kernel was open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -126,6 +126,12 @@ impl Intake {
         Some(Taken { owner, waiting, turned_away })
     }
 
+    /// Of whom frames wait for `owner`.
+    #[cfg(test)]
+    pub(super) fn senders_of(&self, owner: OwnerId) -> Vec<Sender> {
+        self.queues.senders_of(owner)
+    }
+
     /// What was worked on for `owner` is done.
     pub(super) fn done(&mut self, owner: OwnerId) {
         self.queues.done(owner);

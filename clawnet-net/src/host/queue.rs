@@ -90,6 +90,15 @@ impl<F: Weighed> Queues<F> {
         Some((owner, sender, frame))
     }
 
+    /// Of whom frames wait for `owner`.
+    #[cfg(test)]
+    pub(super) fn senders_of(&self, owner: OwnerId) -> Vec<Sender> {
+        let mut senders: Vec<_> =
+            self.queues.get(&owner).into_iter().flat_map(|queue| &queue.turns).copied().collect();
+        senders.sort_unstable();
+        senders
+    }
+
     /// What was worked on for `owner` is done.
     pub(super) fn done(&mut self, owner: OwnerId) {
         let Some(queue) = self.queues.get_mut(&owner) else { return };

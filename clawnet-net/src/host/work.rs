@@ -1,5 +1,6 @@
 //! What a host does, one piece at a time: whoever drives it takes pieces and finishes them.
 use std::{
+    future::Future,
     pin::pin,
     sync::{Arc, Weak},
     task::{Context, Poll, Wake, Waker},
@@ -8,12 +9,12 @@ use std::{
 use clawnet_core::{OwnerId, Timestamp};
 
 use super::{
-    Host, Shared,
+    Host, No, Shared,
     agenda::Turn,
     houses::{Found, Guest, HostError},
     intake::{Taken, Waiting, Way},
 };
-use crate::{party::Link, reason::Reason};
+use crate::transport::Proven;
 
 /// One piece of work.
 #[derive(Debug)]
@@ -117,6 +118,14 @@ impl Host {
         Ok(guest)
     }
 
+    /// The same for what the host does of its own accord: a kernel that is open stays no longer so.
+    async fn guest_unused(&self, owner: OwnerId) -> Result<Guest, HostError> {
+        match self.0.houses.if_open(owner) {
+            Some(guest) => Ok(guest),
+            None => self.guest(owner).await,
+        }
+    }
+
     async fn receive(&self, taken: Taken) {
         let Taken { owner, waiting: Waiting { frame, from, way }, turned_away } = taken;
         let _lease = Lease { host: self, owner };
@@ -127,17 +136,20 @@ impl Host {
         let guest = match self.guest(owner).await {
             Ok(guest) => guest,
             Err(_) => {
-                self.answer(answer_to, Reason::Busy);
+                self.answer(answer_to, No::Busy);
                 return;
             }
         };
         for (sender, count) in turned_away {
             guest.turned_away(sender, count);
         }
-        let answers = match &way {
-            Way::Within(from) => guest.receive(&frame, Link::Within(*from)).await,
-            Way::Over(proven) => guest.receive(&frame, Link::Proven(proven)).await,
+        let proven = match way {
+            // What their kernel here gave out is theirs.
+            Way::Within(from) => Proven::on_the_word_of_a_transport([from]),
+            Way::Over(proven) => proven,
         };
+        let answers = guest.receive(&frame, &proven).await;
+        self.desk().counts.judged += 1;
         let now = self.0.houses.now();
         if let Some(peer) = answer_to {
             self.desk().agenda.heard((owner, peer), now);
@@ -150,7 +162,8 @@ impl Host {
         let bell = Waker::from(Arc::new(Bell { host: Arc::downgrade(&self.0), owner }));
         let mut context = Context::from_waker(&bell);
         loop {
-            let Poll::Ready(peers) = pin!(guest.stirred()).poll(&mut context) else { return };
+            let stirred = pin!(guest.stirred()).as_mut().poll(&mut context);
+            let Poll::Ready(peers) = stirred else { return };
             let mut desk = self.desk();
             peers.into_iter().for_each(|peer| desk.agenda.note((owner, peer)));
         }
@@ -158,7 +171,12 @@ impl Host {
 
     async fn send(&self, turn: Turn) {
         let (owner, peer) = turn.lane;
-        let frames = match self.guest(owner).await {
+        let guest = if turn.again {
+            self.guest_unused(owner).await
+        } else {
+            self.guest(owner).await
+        };
+        let frames = match guest {
             Ok(guest) => {
                 if turn.again {
                     guest.again(peer);
@@ -177,8 +195,9 @@ impl Host {
     }
 
     async fn visit(&self, owner: OwnerId) {
-        let Ok(guest) = self.guest(owner).await else { return };
-        guest.tick().await;
+        let Ok(guest) = self.guest_unused(owner).await else { return };
+        // A ledger that failed is found out by whoever wants something of it next.
+        drop(guest.tick().await);
         let next = self.0.houses.now().after(self.0.limits.tick_every);
         self.desk().agenda.visit(owner, Some(next));
     }

@@ -49,6 +49,24 @@ impl Refusals {
     }
 }
 
+impl Refusals {
+    /// Counts so many more at once, and gives what is to be recorded: the count so far, where the
+    /// first, the second, the fourth, … is among them.
+    pub(super) fn count_many(
+        &self,
+        (peer, reason): (Option<OwnerId>, Reason),
+        times: u64,
+    ) -> Option<Refused> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let peer = peer.filter(|peer| counts.knows(*peer));
+        let count = counts.counts.entry((peer, reason)).or_default();
+        let before = *count;
+        *count = count.saturating_add(times);
+        let recorded = before.leading_zeros() != count.leading_zeros();
+        recorded.then_some(Refused { count: *count, heads: None, peer, reason, session: None })
+    }
+}
+
 impl Counts {
     fn knows(&mut self, peer: OwnerId) -> bool {
         if self.peers.len() < PEERS_MAX {

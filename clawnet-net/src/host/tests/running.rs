@@ -1,0 +1,99 @@
+//! Hosts that run by themselves.
+use std::task::{Context, Poll};
+
+use futures::future::{self, FutureExt as _};
+
+use super::*;
+use crate::transport::{Hub, MemoryTransport};
+
+/// Time passes when nothing else happens.
+struct Idle(ManualClock);
+
+#[async_trait::async_trait]
+impl Timer for Idle {
+    async fn wait(&self, duration: Duration) {
+        let until = self.0.now().after(duration);
+        let mut rounds = 0;
+        future::poll_fn(|cx| {
+            rounds += 1;
+            if rounds < 64 {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            self.0.set(self.0.now().max(until));
+            Poll::Ready(())
+        })
+        .await;
+    }
+}
+
+struct Both {
+    clock: ManualClock,
+    hosts: [Host; 2],
+    transports: [Arc<MemoryTransport>; 2],
+}
+
+fn both() -> (Both, One, One) {
+    let (clock, hub) = (start(), Hub::new());
+    let transports = [1, 2].map(|seed| Arc::new(hub.join([id(seed)]).unwrap()));
+    let hosts = [1, 2].map(|seed| {
+        Host::over(Arc::new(MemoryStore::new()), clock.clone(), Ring::of([seed])).open()
+    });
+    let (one, other) = (One::join(&hosts[0], 1), One::join(&hosts[1], 2));
+    (Both { clock, hosts, transports }, one, other)
+}
+
+impl Both {
+    /// Runs both until `done` says so.
+    fn until(&self, done: impl Fn() -> bool) {
+        let timer: Arc<dyn Timer> = Arc::new(Idle(self.clock.clone()));
+        let runs = [0, 1].map(|which| {
+            let transport: Arc<dyn crate::transport::Transport> = self.transports[which].clone();
+            self.hosts[which].run(transport, timer.clone()).boxed_local()
+        });
+        let [mut here, mut there] = runs;
+        for _ in 0..10_000 {
+            if done() {
+                return;
+            }
+            for run in [&mut here, &mut there] {
+                let ended = run.poll_unpin(&mut Context::from_waker(Waker::noop()));
+                assert!(ended.is_pending(), "{ended:?}");
+            }
+        }
+        panic!("it never happens");
+    }
+}
+
+#[test]
+fn two_hosts_that_run_carry_a_dialogue() {
+    let (both, one, other) = both();
+    let [here, there] = &both.hosts;
+    one.ask(here, other.id());
+    both.until(|| other.bond(there, one.id()) == Some(Bond::Asking));
+    other.confirm(there, one.id());
+    both.until(|| one.bond(here, other.id()) == Some(Bond::Mutual));
+    let session = one.propose(here, other.id(), 6);
+    both.until(|| other.standing(there, session).is_some());
+    other.consent(there, session);
+    both.until(|| one.standing(here, session) == Some(Standing::Open));
+    for nth in 0..6 {
+        // Each time both runs are dropped and begun again.
+        let (who, host) = if nth % 2 == 0 { (one, here) } else { (other, there) };
+        who.try_say(host, session, &format!("turn {nth}")).unwrap();
+        let (listener, at) = if nth % 2 == 0 { (other, there) } else { (one, here) };
+        both.until(|| listener.told(at, session).len() == nth + 1);
+    }
+    both.until(|| one.standing(here, session) == Some(Standing::Ended(Ending::Limit)));
+    assert_eq!(one.told(here, session), other.told(there, session));
+}
+
+#[test]
+fn a_run_ends_with_its_transport() {
+    let (both, ..) = both();
+    let timer: Arc<dyn Timer> = Arc::new(Idle(both.clock.clone()));
+    both.transports[0].close();
+    let transport: Arc<dyn crate::transport::Transport> = both.transports[0].clone();
+    let ended = block_on(both.hosts[0].run(transport, timer));
+    assert!(matches!(ended, Err(HostError::Closed)));
+}
