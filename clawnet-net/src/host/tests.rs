@@ -35,22 +35,21 @@ fn id(seed: u16) -> OwnerId {
 }
 
 /// Owners by number.
-#[derive(Default)]
-struct Ring(BTreeMap<OwnerId, u16>);
+struct Ring(BTreeMap<OwnerId, (u16, PublicKey)>);
 
 impl Ring {
     fn of(seeds: impl IntoIterator<Item = u16>) -> Self {
-        Self(seeds.into_iter().map(|seed| (id(seed), seed)).collect())
+        Self(seeds.into_iter().map(|seed| (id(seed), (seed, key(seed).public_key()))).collect())
     }
 }
 
 impl Keyring for Ring {
     fn founder(&self, owner: OwnerId) -> Option<PublicKey> {
-        self.0.get(&owner).map(|seed| key(*seed).public_key())
+        self.0.get(&owner).map(|(_, founder)| *founder)
     }
 
     fn kernel_key(&self, owner: OwnerId) -> Option<SoftwareKey> {
-        self.0.get(&owner).map(|seed| key(seed + 10_000))
+        self.0.get(&owner).map(|(seed, _)| key(seed + 10_000))
     }
 }
 
