@@ -65,9 +65,9 @@ impl Relations {
         };
         let contact = self.contact(from);
         if !matches!(decision, Decision::Ask { .. }) && contact.is_none_or(|it| it.keys.is_none()) {
-            let confirms = matches!(decision, Decision::Confirm { .. });
-            // Their first word may be the answer to this owner's.
-            if !(confirms && contact.is_some()) {
+            let answers = matches!(decision, Decision::Confirm { .. } | Decision::Remove { .. });
+            // Their first word may be the answer to this owner's, and a no is one.
+            if !(answers && contact.is_some()) {
                 return Err(Reason::Unknown);
             }
         }

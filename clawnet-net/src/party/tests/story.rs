@@ -28,3 +28,17 @@ fn two_owners_meet_agree_talk_and_settle() {
     let text = |nth: usize| one.told(session)[nth].2.clone();
     assert_eq!(text(1), Spoken::Text("nine each".into()));
 }
+
+#[test]
+fn a_no_arrives_and_another_ask_may_follow() {
+    let clock = ManualClock::at(Timestamp::from_millis(1_795_000_000_000));
+    let (one, other) = (One::new(1, &clock), One::new(2, &clock));
+    let bond = |side: &One, peer: &One| side.party.contact(peer.id()).unwrap().bond;
+    block_on(one.party.ask(&one.owner, other.id(), one.shown(), "about valves")).unwrap();
+    settle(&[&one, &other]);
+    block_on(other.party.remove(&other.owner, one.id())).unwrap();
+    settle(&[&one, &other]);
+    assert_eq!((bond(&one, &other), bond(&other, &one)), (Bond::Ended, Bond::Ended));
+    meet(&one, &other);
+    assert_eq!((bond(&one, &other), bond(&other, &one)), (Bond::Mutual, Bond::Mutual));
+}
