@@ -41,6 +41,8 @@ mod kept;
 
 mod principal;
 
+mod wire;
+
 mod world;
 
 mod answer;
@@ -74,6 +76,24 @@ mod moving;
 mod meeting;
 
 mod failing;
+
+mod parties;
+
+mod letter;
+
+mod befriending;
+
+mod agreeing;
+
+mod speaking;
+
+mod telling;
+
+mod carrying;
+
+mod storm;
+
+mod forging;
 
 mod command;
 

@@ -1,7 +1,8 @@
 //! Commands of agents: what is asked for, and what becomes of it.
 use std::sync::Arc;
 
-use clawnet_core::{Agent, AgentId, Demands, Mount, Recalled, Refusal};
+use clawnet_core::{Agent, AgentId, Cause, Demands, Denial, Mount, Recalled, Refusal};
+use clawnet_net::SessionId;
 use futures::executor::block_on;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -24,6 +25,8 @@ pub(super) struct SubmitStep {
     kind: String,
     r#as: Option<String>,
     at: Option<String>,
+    /// The session on whose account the agent acts.
+    because: Option<String>,
     #[serde(flatten)]
     fields: Map<String, Value>,
 }
@@ -31,7 +34,14 @@ pub(super) struct SubmitStep {
 impl Step for SubmitStep {
     fn run(&self, world: &mut World) -> Result<Value, Trouble> {
         let id = world.names.find::<AgentId>(&self.by)?;
-        let agent = world.principal_of(id)?.agent(id)?;
+        let mut agent = world.principal_of(id)?.agent(id)?;
+        if let Some(session) = &self.because {
+            let session = world.session(session)?;
+            agent = match because(world, (id, &agent), session)? {
+                Ok(agent) => Arc::new(agent),
+                Err(denial) => return Ok(answer::refusal(&Refusal::Denied(denial))),
+            };
+        }
         let work = match self.kind.as_str() {
             "probe.observe" => self.probe::<Observe>(world, agent)?,
             "probe.change" => self.probe::<Change>(world, agent)?,
@@ -43,6 +53,19 @@ impl Step for SubmitStep {
         let driven = world.drive(work);
         conclude(world, driven, self.r#as.as_deref())
     }
+}
+
+/// The agent, acting because of a session, as far as anything was said in it.
+fn because(
+    world: &mut World,
+    (id, agent): (AgentId, &Agent),
+    session: SessionId,
+) -> Result<Result<Agent, Denial>, Trouble> {
+    let party = world.party_of(id)?;
+    let last = party.session(session).map_or(0, |dialogue| dialogue.last);
+    let cause = Cause::new("net", &session.to_string(), last);
+    let cause = cause.map_err(|error| Trouble::said(&error))?;
+    Ok(agent.because(cause))
 }
 
 /// What a probe is made of.

@@ -1,7 +1,8 @@
 //! Names: what a file calls things, in place of identifiers that nobody can remember.
 use std::collections::BTreeMap;
 
-use clawnet_core::{AgentId, GrantId, IdentityId, Resource, TicketId};
+use clawnet_core::{AgentId, GrantId, IdentityId, OwnerId, Resource, TicketId};
+use clawnet_net::SessionId;
 use serde_json::Value;
 
 use super::{nearest::nearest, trouble::Trouble};
@@ -21,6 +22,7 @@ pub(super) enum Id {
     Grant(GrantId),
     Identity(IdentityId),
     Owner(String),
+    Session(SessionId),
     Ticket(TicketId),
 }
 
@@ -104,6 +106,20 @@ impl Names {
         Err(Trouble::Misread(format!("nothing is called `{name}`, and {what} is wanted{hint}")))
     }
 
+    /// The owner of this name, or with this identifier, who need not be in this world.
+    pub(super) fn owner(&self, text: &str) -> Result<OwnerId, Trouble> {
+        if let Ok(owner) = text.parse() {
+            return Ok(owner);
+        }
+        let found = self.find::<String>(text)?;
+        found.parse().map_err(|_| Trouble::misread(format!("`{text}` is no owner")))
+    }
+
+    /// The identifier of what is called `text`; `text` as it is, if nothing is.
+    pub(super) fn id_or_text(&self, text: &str) -> String {
+        self.ids.get(text).map_or_else(|| text.to_owned(), Id::text)
+    }
+
     /// The resource a file wrote, with names in place of identifiers: `identity:work`.
     pub(super) fn resource(&self, text: &str) -> Result<Resource, Trouble> {
         let meant = match text.split_once(':') {
@@ -148,6 +164,7 @@ impl Id {
             Self::Grant(id) => id.to_string(),
             Self::Identity(id) => id.to_string(),
             Self::Owner(id) => id.clone(),
+            Self::Session(id) => id.to_string(),
             Self::Ticket(id) => id.to_string(),
         }
     }
@@ -158,6 +175,7 @@ impl Id {
             Self::Grant(_) => GrantId::WHAT,
             Self::Identity(_) => IdentityId::WHAT,
             Self::Owner(_) => "an owner",
+            Self::Session(_) => SessionId::WHAT,
             Self::Ticket(_) => TicketId::WHAT,
         }
     }
@@ -187,5 +205,6 @@ named! {
     AgentId is Agent, "an agent";
     GrantId is Grant, "a grant";
     IdentityId is Identity, "an identity";
+    SessionId is Session, "a session";
     TicketId is Ticket, "a ticket";
 }

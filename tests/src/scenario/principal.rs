@@ -11,6 +11,7 @@ use clawnet_core::{
     SignedCheckpoint, Signer, SignerError, SoftwareKey, Store,
 };
 use clawnet_fs::{Durability, Folders, Node};
+use clawnet_net::{Party, Relations};
 use futures::executor::block_on;
 use serde::Deserialize;
 
@@ -50,11 +51,13 @@ pub(super) enum Access {
 /// What ends with a restart.
 #[derive(Debug)]
 pub(super) struct Open {
-    pub(super) kernel: Kernel,
+    pub(super) kernel: Arc<Kernel>,
     pub(super) probes: Arc<Mount<Mirror>>,
     agents: BTreeMap<AgentId, Arc<Agent>>,
     /// The node, once somebody wanted it.
     node: Option<Arc<Mount<Node>>>,
+    /// Collaboration with others, once somebody wanted it.
+    party: Option<Party>,
 }
 
 /// What a kernel is opened in.
@@ -112,6 +115,7 @@ impl Principal {
     pub(super) fn open_in(&mut self, surroundings: Surroundings) -> Result<(), Trouble> {
         let Surroundings { store, clock, manner, whole, remembered } = surroundings;
         let governing = Kernel::governing(self.public_key()).limits(self.limits);
+        let governing = governing.project::<Relations>();
         let governing = governing.house(self.house.clone());
         let governing = if whole { governing.verifying_everything() } else { governing };
         let own = |signed: &&SignedCheckpoint| {
@@ -121,12 +125,12 @@ impl Principal {
             Some(signed) => governing.remembering_checkpoint(signed),
             None => governing,
         };
-        let kernel = block_on(governing.open_shared(store, clock))?;
+        let kernel = Arc::new(block_on(governing.open_shared(store, clock))?);
         if let Some(name) = &self.kernel_key {
             kernel.sign_with(key(name));
         }
         let probes = Arc::new(kernel.mount("probe", Mirror(manner)));
-        self.open = Some(Open { kernel, probes, agents: BTreeMap::new(), node: None });
+        self.open = Some(Open { kernel, probes, agents: BTreeMap::new(), node: None, party: None });
         Ok(())
     }
 
@@ -154,6 +158,21 @@ impl Principal {
 
     pub(super) fn opened(&self) -> Result<&Open, Trouble> {
         self.open.as_ref().ok_or_else(|| Trouble::Said(CLOSED.into()))
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Collaboration with others, over a kernel that has a certified key to sign with.
+    pub(super) fn party(&mut self) -> Result<Party, Trouble> {
+        let open = self.open.as_mut().ok_or_else(|| Trouble::Said(CLOSED.into()))?;
+        if let Some(party) = &open.party {
+            return Ok(party.clone());
+        }
+        let party = Party::of(open.kernel.clone()).map_err(|error| Trouble::said(&error))?;
+        open.party = Some(party.clone());
+        Ok(party)
     }
 
     /// Puts a folder on the owner's list: made, if it is absent. The node is opened anew with it.

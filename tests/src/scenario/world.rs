@@ -10,8 +10,8 @@ use std::{
 };
 
 use clawnet_core::{
-    AgentId, Export, Frame, Import, Limits, LocalStore, ManualClock, Misbehaviour, Owner, OwnerId,
-    Presented, PublicKey, Refusal, SignedCheckpoint, Transferred,
+    AgentId, Digest, Export, Frame, Import, Limits, LocalStore, ManualClock, Misbehaviour, Owner,
+    OwnerId, Presented, PublicKey, Refusal, SignedCheckpoint, Transferred,
 };
 use futures::executor::block_on;
 use serde_json::Value;
@@ -27,6 +27,7 @@ use super::{
     sim::SimStore,
     spindle::Spindle,
     trouble::Trouble,
+    wire::{Flight, Wire},
 };
 
 /// One world. A file has it for itself.
@@ -54,6 +55,10 @@ pub(super) struct World {
     pub(super) accusations: Kept<Misbehaviour>,
     pub(super) bundles: Kept<String>,
     pub(super) backups: Kept<PathBuf>,
+    /// What is on its way between the owners.
+    pub(super) wire: Wire,
+    pub(super) messages: Kept<Flight>,
+    pub(super) wordings: Kept<Digest>,
 }
 
 /// How a process starts.
@@ -102,6 +107,9 @@ impl World {
             accusations: Kept::of("proof of misbehaviour"),
             bundles: Kept::of("bundle"),
             backups: Kept::of("backup"),
+            wire: Wire::default(),
+            messages: Kept::of("message"),
+            wordings: Kept::of("wording"),
         };
         world.store = Some(world.shelf.open(&world.faults)?);
         Ok(world)
@@ -152,6 +160,17 @@ impl World {
 
     pub(super) fn principals(&self) -> impl Iterator<Item = &Principal> {
         self.principals.values()
+    }
+
+    /// Opens a kernel that was put away, as a host does when somebody wants it.
+    pub(super) fn wake(&mut self, name: &str) -> Result<bool, Trouble> {
+        let surroundings = self.surroundings(Start::default())?;
+        let principal = self.principal_named(name)?;
+        let sleeps = !principal.is_open();
+        if sleeps {
+            principal.open_in(surroundings)?;
+        }
+        Ok(sleeps)
     }
 
     /// Remembers to whom an agent belongs.
