@@ -138,7 +138,9 @@ impl<'l> Entry<'l> {
             appended => appended.map_err(|error| ledger.store_error(error))?,
         };
         let sequence = appended.sequence;
-        let (cause, confined) = (draft.cause.cloned(), draft.confined);
+        // A projection may limit what comes next because of this very intent, and not the intent.
+        let confined = inner.confined(draft.cause).or(draft.confined);
+        let cause = draft.cause.cloned();
         let entry = Self { ledger, sequence, at: now, actor, cause, confined, class, open: true };
         Ok(Opening::Open(entry, appended))
     }
