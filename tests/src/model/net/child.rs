@@ -6,31 +6,41 @@ use super::terms::{Owner, Scope, Session, Terms};
 use super::world::{Bug, World};
 
 impl World {
-    /// Gives a draft its place below `parent`: ancestry, scope, and turns that could be drawn.
+    /// Gives a draft its place below a session: ancestry, scope, and turns set aside for it.
     pub(super) fn place_below(
         &self,
-        parent: Session,
+        (parent, child): (Session, Session),
         draft: Draft,
         terms: &mut Terms,
     ) -> Result<(), Refusal> {
         let side = self.side(draft.owner, parent)?;
-        side.passes()?;
-        terms.ancestry = side.terms.beneath().ok_or(Refusal::Limit)?;
+        match side.phase {
+            Phase::Invited => return Err(Refusal::NotOpen),
+            Phase::Closed(_) => return Err(Refusal::Closed),
+            Phase::Active if !side.consent.both() => return Err(Refusal::Paused),
+            Phase::Active => {}
+        }
+        if self.side(draft.owner, child).is_ok() {
+            return Err(Refusal::Mismatch);
+        }
+        let agreed = side.agreed.ok_or(Refusal::NotOpen)?;
+        terms.session = child;
+        terms.ancestry = agreed.beneath().ok_or(Refusal::Malformed)?;
         if !self.off(Bug::OwnScopeOnly) {
-            terms.scope = side.terms.scope.then(draft.grant);
+            terms.scope = agreed.scope.then(draft.grant);
         }
-        if side.left() <= draft.turns_max {
-            return Err(Refusal::Limit);
+        if agreed.role(draft.owner) != Some(terms.initiator.who) {
+            return Err(Refusal::Mismatch);
         }
-        let children = self.kernel(draft.owner)?.sides.values().filter(|other| {
-            other.is_alive() && other.terms.parent().is_some_and(|level| level.session == parent)
-        });
-        if children.count() >= self.rules.children_max {
+        let share = side.share_of(draft.owner, child);
+        let share = share.or_else(|| side.share(child).filter(|_| self.off(Bug::DrawIsNobodys)));
+        let share = share.ok_or(Refusal::Limit)?;
+        if share.turns < draft.turns_max {
             return Err(Refusal::Limit);
         }
         if self.off(Bug::DepthAsSaid) {
             let deep = usize::from(draft.depth_said) > self.rules.depth_max;
-            return if deep { Err(Refusal::Limit) } else { Ok(()) };
+            return if deep { Err(Refusal::Malformed) } else { Ok(()) };
         }
         self.fits_chain(terms)
     }
@@ -38,7 +48,7 @@ impl World {
     /// Depth and owners, as far as they can be seen in the terms.
     pub(super) fn fits_chain(&self, terms: &Terms) -> Result<(), Refusal> {
         if terms.depth() > self.rules.depth_max && !self.off(Bug::DepthAsSaid) {
-            return Err(Refusal::Limit);
+            return Err(Refusal::Malformed);
         }
         let mut seen = *terms;
         if self.off(Bug::CycleOfParentOnly) {
@@ -48,25 +58,25 @@ impl World {
                 *first = parent;
             }
         }
-        if seen.is_chain() { Ok(()) } else { Err(Refusal::Mismatch) }
+        if seen.is_chain() { Ok(()) } else { Err(Refusal::Malformed) }
     }
 
-    /// Whether terms of a child fit what its parent has agreed and set aside for it. Only the side
-    /// that asked for the child knows the parent.
+    /// Whether terms of a child fit what its parent has agreed and set aside for it, at the side
+    /// that asked for the child and so knows the parent.
     pub(super) fn fits_parent(&self, owner: Owner, terms: &Terms) -> Result<(), Refusal> {
         let Some(level) = terms.parent() else { return Ok(()) };
         if terms.initiator.owner != owner {
             return Ok(());
         }
         let parent = self.side(owner, level.session)?;
-        if parent.phase != Phase::Active {
-            return Err(Refusal::NotOpen);
+        if !parent.is_active() {
+            return Err(Refusal::Paused);
         }
         let agreed = parent.agreed.ok_or(Refusal::NotOpen)?;
         if !terms.scope.begins_with(agreed.scope) && !self.off(Bug::OwnScopeOnly) {
             return Err(Refusal::Mismatch);
         }
-        let share = parent.share(terms.session).ok_or(Refusal::NotOpen)?;
+        let share = parent.share_of(owner, terms.session).ok_or(Refusal::Limit)?;
         if terms.turns_max > share.turns && !self.off(Bug::ChildOutgrowsDraw) {
             return Err(Refusal::Limit);
         }
@@ -86,33 +96,37 @@ impl World {
         Err(Refusal::Mismatch)
     }
 
-    /// Sets turns of the parent aside for a drafted child.
-    pub(super) fn draw(&mut self, owner: Owner, child: Session) -> Result<(), Refusal> {
-        let side = self.side(owner, child)?;
-        let drafted = side.phase == Phase::Invited && side.terms.initiator.owner == owner;
-        let level = side.terms.parent().filter(|_| drafted).ok_or(Refusal::NotOpen)?;
-        let kind = Kind::Draw(child, side.terms.turns_max);
-        self.speaks(owner, level.session)?;
-        self.room(self.side(owner, level.session)?, kind)?;
-        self.enter(owner, level.session, kind)
+    /// Sets turns of a session aside for a child, which gets its name by that.
+    pub(super) fn draw(&mut self, owner: Owner, parent: Session, turns: u8) -> Result<(), Refusal> {
+        let kind = Kind::Draw(self.next, turns);
+        self.speaks(owner, parent)?;
+        self.room((owner, self.side(owner, parent)?), kind)?;
+        self.next += 1;
+        self.enter(owner, parent, kind)
     }
 
     /// Gives back what a closed child has not used. What its own children drew counts as used, also
     /// where the draw was taken back: they may have spoken by then.
-    pub(super) fn give_back(&mut self, owner: Owner, child: Session) -> Result<(), Refusal> {
-        let side = self.side(owner, child)?;
-        let level = side.terms.parent().ok_or(Refusal::NotOpen)?;
-        if side.is_alive() || side.terms.initiator.owner != owner {
-            return Err(Refusal::NotOpen);
-        }
-        let used = match self.rules.bug {
-            Some(Bug::GiveBackForgetsDrawn) => side.used,
-            Some(Bug::GiveBackTakenBack) => side.used + side.drawn,
-            _ => side.spent,
+    pub(super) fn give_back(
+        &mut self,
+        owner: Owner,
+        parent: Session,
+        child: Session,
+    ) -> Result<(), Refusal> {
+        let beneath = self
+            .side(owner, child)
+            .ok()
+            .filter(|side| side.terms.parent().is_some_and(|level| level.session == parent));
+        let used = match (beneath, self.rules.bug) {
+            (None, _) => 0,
+            (Some(side), _) if side.is_alive() => return Err(Refusal::NotOpen),
+            (Some(side), Some(Bug::GiveBackForgetsDrawn)) => side.used,
+            (Some(side), Some(Bug::GiveBackTakenBack)) => side.used + side.drawn,
+            (Some(side), _) => side.spent,
         };
         let kind = Kind::GiveBack(child, used);
-        self.speaks(owner, level.session)?;
-        self.room(self.side(owner, level.session)?, kind)?;
-        self.enter(owner, level.session, kind)
+        self.speaks(owner, parent)?;
+        self.room((owner, self.side(owner, parent)?), kind)?;
+        self.enter(owner, parent, kind)
     }
 }

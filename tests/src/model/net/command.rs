@@ -25,16 +25,16 @@ pub enum Command {
     AcceptKey(Owner, Owner),
     /// Somebody drafts a session with a peer. Nobody has consented.
     Propose(Draft),
-    /// An agent draws the turns of a drafted child from its parent.
-    Draw(Owner, Session),
+    /// An agent sets turns of a session aside, for a child that is not drafted yet.
+    Draw(Owner, Session, u8),
     /// An owner consents to exactly these terms.
     Consent(Owner, Terms),
     /// An owner proposes other limits or another scope, and consents to them.
     Amend(Owner, Session, u8, Scope),
     /// An agent speaks.
     Turn(Owner, Session, Mark),
-    /// An agent gives back what a closed child did not use.
-    GiveBack(Owner, Session),
+    /// An agent gives back to a session what a closed child of it did not use.
+    GiveBack(Owner, Session, Session),
     /// An owner pauses a session.
     Pause(Owner, Session),
     /// The owner who paused goes on.
@@ -58,8 +58,8 @@ pub struct Draft {
     pub owner: Owner,
     /// With whom.
     pub peer: Owner,
-    /// Below which session.
-    pub parent: Option<Session>,
+    /// Below which session, and which turns set aside there.
+    pub parent: Option<(Session, Session)>,
     /// Turns of both sides together.
     pub turns_max: u8,
     /// One grant beside those of the parent.
@@ -180,7 +180,7 @@ pub struct Entry {
     /// Which in the session, both sides counted together, from 1.
     pub number: u8,
     /// Everything said before it: stands for the digest of the entry before.
-    pub previous: u64,
+    pub previous: u128,
     /// What it is.
     pub kind: Kind,
 }
@@ -196,6 +196,8 @@ pub enum Reason {
     Deadlock,
     /// An owner said so.
     Owner,
+    /// An owner said so before it opened.
+    Declined,
     /// The contact ended.
     Contact,
     /// The identity was frozen.
@@ -233,7 +235,7 @@ pub enum Refusal {
     WrongTurn,
     /// Not the next number.
     OutOfOrder,
-    /// An earlier act of the same owner.
+    /// Something later was taken before.
     Stale,
     /// The session is closed.
     Closed,

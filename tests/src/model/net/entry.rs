@@ -2,7 +2,7 @@
 
 use super::command::{Body, Entry, Kind, Mark, Outcome, Reason, Refusal};
 use super::contact::Between;
-use super::side::{Phase, Side};
+use super::side::Side;
 use super::terms::{Owner, Session};
 use super::world::{Bug, World};
 
@@ -15,7 +15,7 @@ impl World {
     ) -> Result<(), Refusal> {
         self.speaks(owner, session)?;
         let kind = Kind::Turn(mark);
-        self.room(self.side(owner, session)?, kind)?;
+        self.room((owner, self.side(owner, session)?), kind)?;
         self.enter(owner, session, kind)
     }
 
@@ -30,18 +30,24 @@ impl World {
     }
 
     /// Whether the turns left allow an entry.
-    pub(super) fn room(&self, side: &Side, kind: Kind) -> Result<(), Refusal> {
+    pub(super) fn room(&self, (by, side): (Owner, &Side), kind: Kind) -> Result<(), Refusal> {
         let extra = u8::from(self.off(Bug::LimitOffByOne));
         let room = match kind {
             Kind::Turn(_) => side.left() + extra >= 1,
             // One turn must remain, to answer.
             Kind::Draw(child, turns) => {
+                let open = side.shares.iter().filter(|share| share.back.is_none());
                 turns >= 1
                     && side.left() > turns
-                    && side.shares.iter().all(|share| share.child != child)
+                    && open.count() < self.rules.children_max
+                    && (side.terms.depth() < self.rules.depth_max || self.off(Bug::DepthAsSaid))
+                    && side.share(child).is_none()
+                    && side.shares.len() < usize::from(side.terms.turns_max)
             }
             Kind::GiveBack(child, used) => {
-                side.share(child).is_some_and(|share| used <= share.turns)
+                let any = side.share(child).filter(|_| self.off(Bug::DrawIsNobodys));
+                let share = side.share_of(by, child).or(any).filter(|share| used <= share.turns);
+                return if share.is_some() { Ok(()) } else { Err(Refusal::Mismatch) };
             }
         };
         if room { Ok(()) } else { Err(Refusal::Limit) }
@@ -58,11 +64,9 @@ impl World {
         let side = self.side_mut(owner, session)?;
         let terms = side.terms;
         let entry = Entry { terms, number: side.number + 1, previous: side.chain, kind };
+        // How it ends is for the other side to say, which knows that it arrived.
         take(side, (kind, terms.initiator.owner == owner), uncounted);
         side.flight.push(kind);
-        if let Some(reason) = last(side, kind) {
-            side.phase = Phase::Closing(reason);
-        }
         let peer = terms.peer(owner).ok_or(Refusal::WrongParty)?;
         self.send(owner, peer, Body::Entry(entry))
     }
@@ -74,20 +78,24 @@ impl World {
         entry: Entry,
     ) -> Result<Outcome, Refusal> {
         let session = entry.terms.session;
-        self.met(owner, peer)?;
         let side = self.side(owner, session)?;
         if side.terms.peer(owner) != Some(peer) {
-            return Err(Refusal::Unknown);
+            return Err(Refusal::WrongParty);
         }
-        let (number, exact) = (entry.number, !self.off(Bug::NumberIgnored));
-        if exact && number <= side.number {
-            // Every chain but ours went another way.
-            let codes = u32::from(side.number - number) * 8;
-            let held = side.chain.checked_shr(codes).unwrap_or(0);
-            let said = (entry.previous << 8)
-                | u64::from(entry.kind.code(entry.terms.initiator.owner == peer));
-            return if held == said { Ok(Outcome::Again) } else { Err(Refusal::Mismatch) };
+        if !side.is_alive() {
+            return Err(Refusal::Closed);
         }
+        let exact = !self.off(Bug::NumberIgnored);
+        if exact && entry.number <= side.number {
+            let code = entry.kind.code(entry.terms.initiator.owner == peer);
+            let same = side.chain == (entry.previous << 8) | u128::from(code);
+            let again = entry.number == side.number && same;
+            return if again { Ok(Outcome::Again) } else { Err(Refusal::Stale) };
+        }
+        if exact && entry.number != side.number + 1 {
+            return Err(Refusal::OutOfOrder);
+        }
+        self.met(owner, peer)?;
         match side.passes() {
             Err(Refusal::Paused) if self.off(Bug::PauseIgnored) => {}
             passes => passes?,
@@ -95,19 +103,26 @@ impl World {
         if side.floor && !self.off(Bug::FloorIgnored) {
             return Err(Refusal::WrongTurn);
         }
-        if exact && number != side.number + 1 {
-            return Err(Refusal::OutOfOrder);
-        }
-        if exact && entry.previous != side.chain || entry.terms != side.terms {
+        self.room((peer, side), entry.kind)?;
+        let late = match self.rules.bug {
+            Some(Bug::AmendInFlight) => false,
+            Some(Bug::EarlierForgotten) => {
+                side.said.contains(&entry.terms) && entry.terms.revision + 1 >= side.terms.revision
+            }
+            _ => side.said.contains(&entry.terms),
+        };
+        if exact && entry.previous != side.chain || entry.terms != side.terms && !late {
             return Err(Refusal::Mismatch);
         }
-        self.room(side, entry.kind)?;
         let uncounted = self.off(Bug::DrawNotCounted);
         let side = self.side_mut(owner, session)?;
         // It was said after all of ours, and names the last.
         side.flight.clear();
         take(side, (entry.kind, entry.terms.initiator.owner == peer), uncounted);
-        if let Some(reason) = last(side, entry.kind) {
+        let endless = self.off(Bug::LimitOffByOne);
+        let side = self.side(owner, session)?;
+        if let Some(reason) = last(side, entry.kind).filter(|why| *why != Reason::Limit || !endless)
+        {
             self.close(owner, session, reason)?;
         }
         Ok(Outcome::Done)

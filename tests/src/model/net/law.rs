@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::command::{BY_RESPONDER, Body, Command, NO_TURN, Outcome, Reason, Refusal};
 use super::side::{Phase, Side};
 use super::terms::{Address, Owner, Session, Terms, Who};
-use super::world::{Stand, World};
+use super::world::{Stand, World, step};
 
 /// A law over one world.
 pub type Law = fn(&World) -> bool;
@@ -127,7 +127,7 @@ fn within_limit(world: &World) -> bool {
 }
 
 /// Turns among the entries of a chain.
-fn turns(chain: u64) -> u8 {
+fn turns(chain: u128) -> u8 {
     let codes = chain.to_be_bytes();
     let spoken = codes.iter().filter(|code| **code != 0 && **code & NO_TURN == 0);
     u8::try_from(spoken.count()).unwrap_or(u8::MAX)
@@ -247,24 +247,22 @@ fn no_manager(world: &World) -> bool {
     })
 }
 
-/// Where both agree and nobody pauses, one may speak, or is about to be told so.
+/// Where both agree and nobody pauses, one may speak, or is about to be told so; unless answers are
+/// forged, so that acts get lost.
 fn never_stuck(world: &World) -> bool {
-    pairs(world).all(|(a, b)| {
-        let open = |side: &Side| side.passes().is_ok();
-        let told = |from: &Side, to: &Side| {
-            from.number > to.number
-                && world.wire.iter().any(|sent| {
-                    let Body::Entry(entry) = sent.message.body else { return false };
-                    (entry.terms, entry.previous, entry.number)
-                        == (to.terms, to.chain, to.number + 1)
-                })
-        };
-        !(open(a) && open(b) && a.terms == b.terms)
-            || a.floor
-            || b.floor
-            || told(a, b)
-            || told(b, a)
-    })
+    !world.rules.in_order
+        || pairs(world).all(|(a, b)| {
+            let open = |side: &Side| side.passes().is_ok();
+            let told = |from: &Side| {
+                let sent = world.wire.iter().map(|sent| sent.message);
+                let mut of_it = sent.filter(|message| {
+                    let Body::Entry(entry) = message.body else { return false };
+                    entry.terms.session == from.terms.session
+                });
+                of_it.any(|message| step(world, &Command::Deliver(message)).1 == Outcome::Done)
+            };
+            !(open(a) && open(b) && a.terms == b.terms) || a.floor || b.floor || told(a)
+        })
 }
 
 fn closed_stays(before: &World, _: &Command, after: &World, _: Outcome) -> bool {
@@ -278,13 +276,13 @@ fn closed_stays(before: &World, _: &Command, after: &World, _: Outcome) -> bool 
 fn blocked_is_silent(before: &World, command: &Command, after: &World, outcome: Outcome) -> bool {
     let (Command::Deliver(message) | Command::Forge(message, _)) = *command else { return true };
     let blocked = before.contact(message.to, message.from).is_ok_and(|contact| contact.blocked);
-    !blocked || outcome == Outcome::Refused(Refusal::Unknown) && same(before, after)
+    !blocked || outcome == Outcome::Refused(Refusal::Unknown) && same(before, after, message.to)
 }
 
 fn replay_is_nothing(before: &World, command: &Command, after: &World, _: Outcome) -> bool {
     let Command::Deliver(message) = *command else { return true };
     let taken = before.wire.iter().any(|sent| sent.message == message && sent.taken);
-    !taken || same(before, after)
+    !taken || same(before, after, message.to)
 }
 
 fn paused_takes_nothing(before: &World, command: &Command, _: &World, outcome: Outcome) -> bool {
@@ -295,13 +293,13 @@ fn paused_takes_nothing(before: &World, command: &Command, _: &World, outcome: O
 }
 
 fn no_address(before: &World, command: &Command, after: &World, outcome: Outcome) -> bool {
-    let Command::Forge(_, whom) = *command else { return true };
+    let Command::Forge(message, whom) = *command else { return true };
     matches!(whom, Who::Identity(_))
-        || outcome == Outcome::Refused(Refusal::Unknown) && same(before, after)
+        || outcome == Outcome::Refused(Refusal::Unknown) && same(before, after, message.to)
 }
 
-fn same(before: &World, after: &World) -> bool {
-    before.kernels == after.kernels
+fn same(before: &World, after: &World, owner: Owner) -> bool {
+    before.kernel(owner) == after.kernel(owner)
 }
 
 /// What a search must have seen, so that its laws are not about nothing; by name.

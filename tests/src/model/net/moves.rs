@@ -10,7 +10,7 @@ use super::world::{Contact, Stand, World};
 #[must_use]
 pub fn moves(world: &World, scene: &Scene, left: u8) -> Vec<Command> {
     let mut all = Vec::new();
-    for sent in world.wire.iter().filter(|sent| world.rules.hostile != Some(sent.message.to)) {
+    for sent in world.wire.iter().filter(|sent| arrives(world, &sent.message)) {
         all.push(Command::Deliver(sent.message));
         if scene.has(Menu::Outsider) && !sent.taken {
             all.push(Command::Tamper(sent.message));
@@ -21,12 +21,11 @@ pub fn moves(world: &World, scene: &Scene, left: u8) -> Vec<Command> {
     for owner in (0..scene.owners).filter(|owner| world.rules.hostile != Some(*owner)) {
         contacts(world, scene, owner, &mut all);
         drafts(world, scene, owner, &mut all);
+        draws(world, scene, owner, &mut all);
         let Ok(kernel) = world.kernel(owner) else { continue };
         for side in kernel.sides.values() {
             if side.is_alive() {
                 life(owner, side, scene, &mut all);
-            } else if side.terms.parent().is_some() && side.terms.initiator.owner == owner {
-                all.push(Command::GiveBack(owner, side.terms.session));
             }
         }
         if let Some(hostile) = world.rules.hostile {
@@ -35,6 +34,13 @@ pub fn moves(world: &World, scene: &Scene, left: u8) -> Vec<Command> {
     }
     all.retain(|command| cost(command) <= left);
     all
+}
+
+/// Whether a message may arrive: there is somebody to take it, and it went out already.
+fn arrives(world: &World, message: &Message) -> bool {
+    let Ok(contact) = world.contact(message.from, message.to) else { return false };
+    let out = message.body.act().is_none_or(|act| act <= contact.answered + 1);
+    world.rules.hostile != Some(message.to) && (out || !world.rules.in_order)
 }
 
 /// How many interventions it takes: what owners and time do to a session or contact that lives.
@@ -100,36 +106,31 @@ fn contacts(world: &World, scene: &Scene, owner: Owner, all: &mut Vec<Command>) 
 }
 
 fn drafts(world: &World, scene: &Scene, owner: Owner, all: &mut Vec<Command>) {
-    if world.next >= scene.sessions {
-        return;
-    }
     let Ok(kernel) = world.kernel(owner) else { return };
-    let alive = kernel.sides.values().filter(|side| side.is_active());
-    let mut parents: Vec<Option<_>> = alive.map(|side| Some(side.terms.session)).collect();
-    if world.next == 0 && owner == 0 || scene.has(Menu::Roots) {
-        parents.push(None);
-    }
-    for parent in parents {
+    let mut draft = |parent: Option<(_, _)>, turns_max: u8| {
+        let name = parent.map_or(world.next, |(_, child)| child);
         let peers = kernel.contacts.keys().copied();
         let peers = peers.filter(|peer| match parent {
-            _ if scene.has(Menu::Line) => *peer == world.next + 1,
+            _ if scene.has(Menu::Line) => *peer == name + 1,
             Some(_) => true,
             None => *peer == 1 || scene.has(Menu::Roots),
         });
-        for peer in peers {
-            let turns = scene.turns.iter().copied();
-            for turns_max in turns.filter(|turns| !scene.has(Menu::Line) || turns + world.next == 3)
-            {
-                let draft = Draft {
-                    owner,
-                    peer,
-                    parent,
-                    turns_max,
-                    grant: parent.is_none(),
-                    depth_said: 0,
-                };
-                all.push(Command::Propose(draft));
-            }
+        let grant = parent.is_none();
+        all.extend(peers.map(|peer| {
+            Command::Propose(Draft { owner, peer, parent, turns_max, grant, depth_said: 0 })
+        }));
+    };
+    if world.next < scene.sessions && (world.next == 0 && owner == 0 || scene.has(Menu::Roots)) {
+        let turns = scene.turns.iter().copied();
+        for turns_max in turns.filter(|turns| !scene.has(Menu::Line) || *turns == 3) {
+            draft(None, turns_max);
+        }
+    }
+    for side in kernel.sides.values().filter(|side| side.phase == Phase::Active) {
+        let drafted = |child| kernel.sides.contains_key(&child);
+        let open = side.shares.iter().filter(|share| share.back.is_none() && !drafted(share.child));
+        for share in open {
+            draft(Some((side.terms.session, share.child)), share.turns);
         }
     }
 }
@@ -139,24 +140,22 @@ fn life(owner: Owner, side: &Side, scene: &Scene, all: &mut Vec<Command>) {
     if !side.consent.ours {
         all.push(Command::Consent(owner, side.terms));
     }
-    match side.phase {
-        Phase::Invited if side.terms.parent().is_some() => {
-            all.push(Command::Draw(owner, session));
+    if side.phase == Phase::Active {
+        let marks = scene.marks.iter();
+        all.extend(marks.map(|mark| Command::Turn(owner, session, *mark)));
+        all.push(Command::Resume(owner, session));
+        if scene.has(Menu::Pauses) {
+            all.push(Command::Pause(owner, session));
         }
-        Phase::Active => {
-            let marks = scene.marks.iter();
-            all.extend(marks.map(|mark| Command::Turn(owner, session, *mark)));
-            all.push(Command::Resume(owner, session));
-            if scene.has(Menu::Pauses) {
-                all.push(Command::Pause(owner, session));
-            }
-        }
-        Phase::Invited | Phase::Closing(_) | Phase::Closed(_) => {}
+        let open = side.shares.iter().filter(|share| share.back.is_none());
+        all.extend(open.map(|share| Command::GiveBack(owner, session, share.child)));
     }
     if scene.has(Menu::Amends) && side.terms.revision < scene.revisions {
         for turns_max in scene.turns.iter().copied() {
             for scope in [side.terms.scope, Scope::default().then(false)] {
-                all.push(Command::Amend(owner, session, turns_max, scope));
+                if (turns_max, scope) != (side.terms.turns_max, side.terms.scope) {
+                    all.push(Command::Amend(owner, session, turns_max, scope));
+                }
             }
         }
     }
@@ -165,6 +164,17 @@ fn life(owner: Owner, side: &Side, scene: &Scene, all: &mut Vec<Command>) {
     }
     if scene.has(Menu::Expires) {
         all.push(Command::Expire(owner, session));
+    }
+}
+
+/// Turns set aside for children, as long as there may be more of them.
+fn draws(world: &World, scene: &Scene, owner: Owner, all: &mut Vec<Command>) {
+    let Ok(kernel) = world.kernel(owner) else { return };
+    let left = world.next < scene.sessions;
+    for side in kernel.sides.values().filter(|side| left && side.passes().is_ok() && side.floor) {
+        let turns = scene.turns.iter().copied();
+        let turns = turns.filter(|turns| !scene.has(Menu::Line) || turns + world.next == 3);
+        all.extend(turns.map(|turns| Command::Draw(owner, side.terms.session, turns)));
     }
 }
 

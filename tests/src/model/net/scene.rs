@@ -58,6 +58,8 @@ pub struct Scene {
     pub depth_max: usize,
     /// What may happen.
     pub menu: &'static [Menu],
+    /// Acts arrive in order; else also where an answer was forged, and one is sent too early.
+    pub in_order: bool,
     /// Who signs whatever it likes.
     pub hostile: Option<Owner>,
     /// The rule that is off.
@@ -90,6 +92,7 @@ impl Scene {
             depth_max: self.depth_max,
             children_max: 2,
             acquainted: false,
+            in_order: false,
             hostile: None,
             bug: None,
         };
@@ -100,14 +103,27 @@ impl Scene {
             }
             world.wire.clear();
         }
-        let (acquainted, hostile, bug) = (self.acquainted, self.hostile, self.bug);
-        world.rules = Rules { acquainted, hostile, bug, ..rules };
+        for (one, other) in self.meetings().filter(|_| self.in_order) {
+            answered(&mut world, one, other);
+        }
+        let (acquainted, in_order) = (self.acquainted, self.in_order);
+        let (hostile, bug) = (self.hostile, self.bug);
+        world.rules = Rules { acquainted, in_order, hostile, bug, ..rules };
         world
     }
 
     fn meetings(&self) -> impl Iterator<Item = (Owner, Owner)> + use<> {
         let owners = self.owners;
         (0..owners).flat_map(move |one| (one + 1..owners).map(move |other| (one, other)))
+    }
+}
+
+/// What both have said so far was answered.
+fn answered(world: &mut World, one: Owner, other: Owner) {
+    for (owner, peer) in [(one, other), (other, one)] {
+        if let Ok(contact) = world.contact_mut(owner, peer) {
+            contact.answered = contact.said;
+        }
     }
 }
 
@@ -141,9 +157,13 @@ pub const PAIR: Scene = Scene {
     interventions: 2,
     depth_max: 2,
     menu: &[Menu::Contacts, Menu::Freezes, Menu::Amends, Menu::Pauses, Menu::Closes, Menu::Expires],
+    in_order: false,
     hostile: None,
     bug: None,
 };
+
+/// The same, where acts arrive in order.
+pub const ORDERED: Scene = Scene { name: "ordered", in_order: true, ..PAIR };
 
 /// Two owners who never met.
 pub const STRANGERS: Scene = Scene {
@@ -207,9 +227,24 @@ pub const HOSTILE: Scene = Scene {
     ..PAIR
 };
 
+/// Two owners who cannot agree.
+pub const AGAIN: Scene = Scene {
+    name: "again",
+    turns: &[2, 3],
+    marks: GOES_ON,
+    revisions: 2,
+    menu: &[Menu::Amends],
+    ..ORDERED
+};
+
+/// Three owners who change what they agreed on while turns are set aside.
+pub const FEWER: Scene =
+    Scene { name: "fewer", owners: 3, sessions: 2, turns: &[1, 3], interventions: 1, ..AGAIN };
+
 /// All of them, each so far that together they take some minutes.
-pub const SCENES: [Scene; 9] = [
+pub const SCENES: [Scene; 12] = [
     PAIR.until(3),
+    ORDERED.until(3),
     STRANGERS.until(3),
     THREE.until(2),
     FOUR,
@@ -217,15 +252,28 @@ pub const SCENES: [Scene; 9] = [
     CIRCLE,
     SHALLOW,
     KEYS.until(3),
+    AGAIN.until(4),
+    FEWER,
     HOSTILE,
 ];
 
 /// All of them, each so far that together they take some seconds.
-pub const SMALL_SCENES: [Scene; 8] =
-    [PAIR, STRANGERS.until(1), THREE, LINE, CIRCLE, SHALLOW, KEYS, HOSTILE.until(0)];
+pub const SMALL_SCENES: [Scene; 11] = [
+    PAIR,
+    ORDERED,
+    STRANGERS.until(1),
+    THREE,
+    LINE,
+    CIRCLE,
+    SHALLOW,
+    KEYS,
+    AGAIN,
+    FEWER,
+    HOSTILE.until(0),
+];
 
 /// Each rule that can be turned off, and a scene that shows it.
-pub const PLANTED: [(Bug, Scene); 20] = [
+pub const PLANTED: [(Bug, Scene); 23] = [
     (Bug::LimitOffByOne, PAIR),
     (Bug::InitiatorConsents, PAIR),
     (Bug::AmendKeepsConsent, PAIR),
@@ -244,6 +292,9 @@ pub const PLANTED: [(Bug, Scene); 20] = [
     (Bug::NumberIgnored, PAIR),
     (Bug::GiveBackForgetsDrawn, LINE),
     (Bug::GiveBackTakenBack, LINE),
-    (Bug::AmendInFlight, PAIR),
+    (Bug::AmendInFlight, ORDERED),
+    (Bug::EarlierForgotten, AGAIN),
+    (Bug::FewerInFlight, FEWER),
+    (Bug::DrawIsNobodys, CIRCLE),
     (Bug::ChildOutgrowsDraw, THREE),
 ];

@@ -28,11 +28,12 @@ impl World {
             responder: Address { owner: peer, who: theirs },
             ancestry: Default::default(),
         };
-        if let Some(parent) = draft.parent {
-            self.place_below(parent, draft, &mut terms)?;
-        }
         within(&terms)?;
-        self.next += 1;
+        if let Some(place) = draft.parent {
+            self.place_below(place, draft, &mut terms)?;
+        } else {
+            self.next += 1;
+        }
         let mut side = Side::invited(terms, true);
         let eager = self.off(Bug::InitiatorConsents);
         side.consent.ours = eager;
@@ -42,18 +43,20 @@ impl World {
 
     pub(super) fn consent(&mut self, owner: Owner, terms: Terms) -> Result<(), Refusal> {
         let side = self.side(owner, terms.session)?;
+        if !side.is_alive() {
+            return Err(Refusal::Closed);
+        }
         if side.terms != terms {
             return Err(Refusal::Mismatch);
         }
-        if side.consent.ours || !matches!(side.phase, Phase::Invited | Phase::Active) {
-            return Err(Refusal::NotOpen);
+        if side.consent.ours {
+            return Err(Refusal::Stale);
         }
         self.may_consent(owner, &terms)?;
         self.said.push((owner, terms));
         self.said.sort_unstable();
         let side = self.side_mut(owner, terms.session)?;
-        side.consent.ours = true;
-        side.open();
+        side.consent();
         self.tell_consent(owner, terms)
     }
 
@@ -64,7 +67,13 @@ impl World {
         self.met(owner, peer)?;
         self.lives(owner, terms.role(owner).ok_or(Refusal::WrongParty)?)?;
         within(terms)?;
-        if terms.turns_max < side.used + side.drawn {
+        // One turn at least is left.
+        if side.phase == Phase::Active && terms.turns_max <= side.used + side.drawn {
+            return Err(Refusal::Limit);
+        }
+        // What is on its way was said under more.
+        let fewer = side.agreed.is_some_and(|agreed| terms.turns_max < agreed.turns_max);
+        if fewer && !side.flight.is_empty() && !self.off(Bug::FewerInFlight) {
             return Err(Refusal::Limit);
         }
         self.fits_parent(owner, terms)?;
@@ -84,26 +93,22 @@ impl World {
         scope: Scope,
     ) -> Result<(), Refusal> {
         let side = self.side(owner, session)?;
-        let open = side.phase == Phase::Active && side.consent.both();
-        if !matches!(side.phase, Phase::Invited | Phase::Active) {
+        if !side.is_alive() {
             return Err(Refusal::Closed);
         }
-        // What is on its way under the old terms would arrive under none.
-        let clear = side.floor && side.flight.is_empty();
-        if open && !clear && !self.off(Bug::AmendInFlight) {
-            return Err(Refusal::WrongTurn);
+        // Who does not know what was set aside above cannot say what is left of it.
+        if side.terms.parent().is_some() && side.terms.initiator.owner != owner {
+            return Err(Refusal::Limit);
         }
         let revision = side.terms.revision + 1;
         let terms = Terms { revision, turns_max, scope, ..side.terms };
-        if (turns_max, scope) == (side.terms.turns_max, side.terms.scope) {
-            return Err(Refusal::Malformed);
-        }
         self.may_consent(owner, &terms)?;
         self.said.push((owner, terms));
         self.said.sort_unstable();
         let kept = self.off(Bug::AmendKeepsConsent) && self.side(owner, session)?.consent.theirs;
         let side = self.side_mut(owner, session)?;
-        side.amend(terms, Pair { ours: true, theirs: kept });
+        side.amend(terms, Pair { ours: false, theirs: kept });
+        side.consent();
         self.tell_consent(owner, terms)
     }
 
@@ -112,7 +117,7 @@ impl World {
         &mut self,
         (owner, peer): Between,
         terms: Terms,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Outcome, Refusal> {
         self.met(owner, peer)?;
         if terms.peer(owner) != Some(peer) {
             return Err(Refusal::WrongParty);
@@ -121,22 +126,13 @@ impl World {
         let Ok(side) = self.side(owner, terms.session) else {
             return self.invited((owner, peer), terms);
         };
-        let initiated = terms.initiator.owner == owner;
         let (known, consent) = (side.terms, side.consent);
-        match side.phase {
-            Phase::Closed(_) if self.off(Bug::ReplayRevives) => {}
-            Phase::Closing(_) | Phase::Closed(_) => return Err(Refusal::Closed),
-            Phase::Invited | Phase::Active => {}
+        let initiated = known.initiator.owner == owner;
+        if !side.is_alive() && !self.off(Bug::ReplayRevives) {
+            return Err(Refusal::Closed);
         }
         if terms == known {
-            let revived = self.off(Bug::ReplayRevives);
-            let side = self.side_mut(owner, terms.session)?;
-            side.consent.theirs = true;
-            if revived && side.consent.both() {
-                side.phase = Phase::Active;
-            }
-            side.open();
-            return Ok(());
+            return self.agreed((owner, terms.session));
         }
         let same = Terms {
             revision: terms.revision,
@@ -145,43 +141,65 @@ impl World {
             ..known
         };
         // Where amendments cross, the initiator's stands.
-        let newer = terms.revision > known.revision
-            || terms.revision == known.revision && !initiated && !consent.theirs;
-        if same != terms || !newer {
+        let crossing = terms.revision == known.revision && !consent.theirs;
+        if crossing && initiated || terms.revision < known.revision {
+            return Err(Refusal::Stale);
+        }
+        if same != terms || !crossing && terms.revision != known.revision + 1 {
             return Err(Refusal::Mismatch);
         }
         self.amended((owner, terms.session), terms)
     }
 
-    fn amended(&mut self, (owner, session): (Owner, Session), terms: Terms) -> Result<(), Refusal> {
-        let loose = self.off(Bug::AmendInFlight);
+    /// They agree to what we have already.
+    fn agreed(&mut self, (owner, session): (Owner, Session)) -> Result<Outcome, Refusal> {
+        let revived = self.off(Bug::ReplayRevives);
+        let side = self.side_mut(owner, session)?;
+        if side.consent.theirs && !revived {
+            return Ok(Outcome::Again);
+        }
+        side.consent.theirs = true;
+        if revived && side.consent.both() {
+            side.phase = Phase::Active;
+        }
+        side.open();
+        Ok(Outcome::Done)
+    }
+
+    fn amended(
+        &mut self,
+        (owner, session): (Owner, Session),
+        terms: Terms,
+    ) -> Result<Outcome, Refusal> {
         let keeps = self.off(Bug::AmendKeepsConsent);
         let side = self.side_mut(owner, session)?;
-        if terms.turns_max < side.used + side.drawn {
+        if side.phase == Phase::Active && terms.turns_max <= side.used + side.drawn {
             return Err(Refusal::Limit);
-        }
-        if side.is_active() && side.floor && !loose {
-            return Err(Refusal::WrongTurn);
         }
         let ours = keeps && side.consent.ours;
         side.amend(terms, Pair { ours, theirs: true });
         side.open();
-        Ok(())
+        Ok(Outcome::Done)
     }
 
-    fn invited(&mut self, (owner, peer): Between, terms: Terms) -> Result<(), Refusal> {
+    fn invited(&mut self, (owner, peer): Between, terms: Terms) -> Result<Outcome, Refusal> {
+        self.fits_chain(&terms)?;
         if terms.initiator.owner != peer {
             return Err(Refusal::WrongParty);
         }
-        if self.contact(owner, peer)?.ours != Some(terms.responder.who) {
+        let contact = *self.contact(owner, peer)?;
+        // Whoever names an identity that they do not meet names nobody.
+        if contact.ours != Some(terms.responder.who) {
             return Err(Refusal::Unknown);
         }
-        self.lives(owner, terms.responder.who)?;
-        self.fits_chain(&terms)?;
+        self.lives(owner, terms.responder.who).map_err(|_| Refusal::Unknown)?;
+        if contact.theirs != Some(terms.initiator.who) || terms.revision != 0 {
+            return Err(Refusal::Mismatch);
+        }
         let mut side = Side::invited(terms, false);
         side.consent.theirs = true;
         self.kernel_mut(owner)?.sides.insert(terms.session, side);
-        Ok(())
+        Ok(Outcome::Done)
     }
 
     pub(super) fn pause(
@@ -191,8 +209,11 @@ impl World {
         on: bool,
     ) -> Result<(), Refusal> {
         let side = self.side_mut(owner, session)?;
-        if side.phase != Phase::Active || side.paused.ours == on {
-            return Err(Refusal::NotOpen);
+        match side.phase {
+            Phase::Invited => return Err(Refusal::NotOpen),
+            Phase::Closed(_) => return Err(Refusal::Closed),
+            Phase::Active if side.paused.ours == on => return Err(Refusal::Stale),
+            Phase::Active => {}
         }
         side.paused.ours = on;
         let peer = side.terms.peer(owner).ok_or(Refusal::WrongParty)?;
@@ -206,15 +227,15 @@ impl World {
         session: Session,
         on: bool,
     ) -> Result<(), Refusal> {
-        self.met(owner, peer)?;
         let side = self.side_mut(owner, session)?;
         if side.terms.peer(owner) != Some(peer) {
-            return Err(Refusal::Unknown);
+            return Err(Refusal::WrongParty);
         }
         match side.phase {
             Phase::Invited => Err(Refusal::NotOpen),
             Phase::Closed(_) => Err(Refusal::Closed),
-            Phase::Active | Phase::Closing(_) => {
+            Phase::Active if side.paused.theirs == on => Err(Refusal::Mismatch),
+            Phase::Active => {
                 side.paused.theirs = on;
                 Ok(())
             }
@@ -224,7 +245,7 @@ impl World {
     pub(super) fn expire(&mut self, owner: Owner, session: Session) -> Result<(), Refusal> {
         let reason = match self.side(owner, session)?.phase {
             Phase::Invited => Reason::Lapsed,
-            Phase::Active | Phase::Closing(_) | Phase::Closed(_) => Reason::Expired,
+            Phase::Active | Phase::Closed(_) => Reason::Expired,
         };
         self.close(owner, session, reason)
     }
@@ -289,7 +310,7 @@ impl World {
         let stays = self.off(Bug::UsedStays);
         let side = self.side_mut(owner, session)?;
         if side.terms.peer(owner) != Some(peer) {
-            return Err(Refusal::Unknown);
+            return Err(Refusal::WrongParty);
         }
         if side.settled {
             return Ok(Outcome::Again);
@@ -297,6 +318,8 @@ impl World {
         side.settled = true;
         // What we said at closing stays said: the number as it was then.
         if side.is_alive() {
+            // What is above it there is no concern of ours.
+            let reason = if reason == Reason::Parent { Reason::Owner } else { reason };
             self.close(owner, session, reason)?;
         }
         let side = self.side_mut(owner, session)?;

@@ -1,7 +1,7 @@
 //! One kernel's view of one session.
 
 use super::command::{Kind, Reason, Refusal};
-use super::terms::{Session, Terms};
+use super::terms::{Owner, Session, Terms};
 
 /// Something each of two parties has said or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -33,8 +33,6 @@ pub enum Phase {
     Invited,
     /// Has been open; open now if the present terms are agreed.
     Active,
-    /// Our entry that ends it is on its way.
-    Closing(Reason),
     /// Over.
     Closed(Reason),
 }
@@ -46,6 +44,8 @@ pub struct Side {
     pub terms: Terms,
     /// The newest that both owners agreed on.
     pub agreed: Option<Terms>,
+    /// All that our owner has agreed to. The other side may have spoken under any of them.
+    pub said: Vec<Terms>,
     /// To the present terms.
     pub consent: Pair,
     /// Who has paused.
@@ -59,7 +59,7 @@ pub struct Side {
     /// The last entry, ours on its way included.
     pub number: u8,
     /// The codes of all entries, eight bits each.
-    pub chain: u64,
+    pub chain: u128,
     /// Whether we may speak.
     pub floor: bool,
     /// Our own entries that nothing has proven, oldest first.
@@ -79,6 +79,7 @@ impl Side {
         Self {
             terms,
             agreed: None,
+            said: Vec::new(),
             consent: Pair::default(),
             paused: Pair::default(),
             phase: Phase::Invited,
@@ -113,7 +114,7 @@ impl Side {
     pub fn passes(&self) -> Result<(), Refusal> {
         match self.phase {
             Phase::Invited => Err(Refusal::NotOpen),
-            Phase::Closing(_) | Phase::Closed(_) => Err(Refusal::Closed),
+            Phase::Closed(_) => Err(Refusal::Closed),
             Phase::Active if !self.consent.both() || self.paused.any() => Err(Refusal::Paused),
             Phase::Active => Ok(()),
         }
@@ -123,6 +124,13 @@ impl Side {
     #[must_use]
     pub fn left(&self) -> u8 {
         self.terms.turns_max.saturating_sub(self.used + self.drawn)
+    }
+
+    /// Our owner agrees to the present terms.
+    pub fn consent(&mut self) {
+        self.consent.ours = true;
+        self.said.push(self.terms);
+        self.open();
     }
 
     /// Takes new terms. Both owners have to agree again.
@@ -142,7 +150,7 @@ impl Side {
     /// Counts one entry more.
     pub fn count(&mut self, kind: Kind, by_initiator: bool) {
         self.number += 1;
-        self.chain = (self.chain << 8) | u64::from(kind.code(by_initiator));
+        self.chain = (self.chain << 8) | u128::from(kind.code(by_initiator));
         match kind {
             Kind::Turn(_) => {
                 self.used += 1;
@@ -150,11 +158,11 @@ impl Side {
             }
             Kind::Draw(child, turns) => {
                 self.drawn += turns;
-                self.shares.push(Share { child, turns, back: None });
+                self.shares.push(Share { child, turns, by_initiator, back: None });
             }
             Kind::GiveBack(child, used) => {
-                let share = self.shares.iter_mut().find(|share| share.child == child);
-                if let Some(share) = share {
+                let open = |share: &&mut Share| share.child == child && share.back.is_none();
+                if let Some(share) = self.shares.iter_mut().find(open) {
                     share.back = Some(used);
                     self.drawn -= share.turns;
                     self.used += used;
@@ -175,11 +183,11 @@ impl Side {
             }
             Kind::Draw(child, turns) => {
                 self.drawn -= turns;
-                self.shares.retain(|share| share.child != child);
+                self.shares.retain(|share| share.child != child || share.back.is_some());
             }
             Kind::GiveBack(child, used) => {
-                let share = self.shares.iter_mut().find(|share| share.child == child);
-                if let Some(share) = share {
+                let back = |share: &&mut Share| share.child == child && share.back.is_some();
+                if let Some(share) = self.shares.iter_mut().rev().find(back) {
                     share.back = None;
                     self.drawn += share.turns;
                     self.used -= used;
@@ -193,6 +201,13 @@ impl Side {
     pub fn share(&self, child: Session) -> Option<Share> {
         self.shares.iter().find(|share| share.child == child && share.back.is_none()).copied()
     }
+
+    /// What `owner` has set aside for `child` and not given back.
+    #[must_use]
+    pub fn share_of(&self, owner: Owner, child: Session) -> Option<Share> {
+        let initiates = self.terms.initiator.owner == owner;
+        self.share(child).filter(|share| share.by_initiator == initiates)
+    }
 }
 
 /// Turns set aside for a child.
@@ -202,6 +217,8 @@ pub struct Share {
     pub child: Session,
     /// How many.
     pub turns: u8,
+    /// Who set them aside, and alone may use them or give them back.
+    pub by_initiator: bool,
     /// How many of them were used, once that is known.
     pub back: Option<u8>,
 }

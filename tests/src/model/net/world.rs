@@ -46,8 +46,14 @@ pub enum Bug {
     GiveBackForgetsDrawn,
     /// A child gives back what was drawn from it by a draw that never arrived.
     GiveBackTakenBack,
-    /// Terms are amended while a turn is on its way.
+    /// A turn that was on its way when the terms changed is not taken.
     AmendInFlight,
+    /// A turn that was on its way when the terms changed twice is not taken.
+    EarlierForgotten,
+    /// A side agrees to fewer turns while entries of its own are on their way.
+    FewerInFlight,
+    /// Whoever is party to a session may use what the other set aside in it.
+    DrawIsNobodys,
     /// A child's terms are amended beyond what was drawn for it.
     ChildOutgrowsDraw,
 }
@@ -61,6 +67,8 @@ pub struct Rules {
     pub children_max: usize,
     /// Contacts are mutual from the start, and how they came to be is not on the wire.
     pub acquainted: bool,
+    /// An act goes out when the one before it was answered. Answers are not lost to liars.
+    pub in_order: bool,
     /// Signs whatever it likes.
     pub hostile: Option<Owner>,
     /// The rule that is off.
@@ -102,6 +110,8 @@ pub struct Contact {
     pub their_ask: u8,
     /// Our acts towards them.
     pub said: u8,
+    /// Our newest act that was answered, with a yes or a no.
+    pub answered: u8,
     /// Their newest act that we took.
     pub heard: u8,
     /// The key of theirs that we know.
@@ -150,6 +160,14 @@ pub struct World {
 /// Makes one step. Total and pure; what is refused changes nothing.
 #[must_use]
 pub fn step(world: &World, command: &Command) -> (World, Outcome) {
+    let (mut next, outcome) = step_unanswered(world, command);
+    if world.rules.in_order {
+        next.answer(command, outcome);
+    }
+    (next, outcome)
+}
+
+fn step_unanswered(world: &World, command: &Command) -> (World, Outcome) {
     let mut next = world.clone();
     match next.apply(command) {
         Ok(outcome) => (next, outcome),
@@ -190,16 +208,20 @@ impl World {
             Command::Rekey(owner) => self.kernel_mut(owner)?.key += 1,
             Command::AcceptKey(owner, peer) => self.accept_key(owner, peer)?,
             Command::Propose(draft) => self.propose(draft)?,
-            Command::Draw(owner, child) => self.draw(owner, child)?,
+            Command::Draw(owner, parent, turns) => self.draw(owner, parent, turns)?,
             Command::Consent(owner, terms) => self.consent(owner, terms)?,
             Command::Amend(owner, session, turns_max, scope) => {
                 self.amend((owner, session), turns_max, scope)?;
             }
             Command::Turn(owner, session, mark) => self.turn(owner, session, mark)?,
-            Command::GiveBack(owner, child) => self.give_back(owner, child)?,
+            Command::GiveBack(owner, parent, child) => self.give_back(owner, parent, child)?,
             Command::Pause(owner, session) => self.pause(owner, session, true)?,
             Command::Resume(owner, session) => self.pause(owner, session, false)?,
-            Command::Close(owner, session) => self.close(owner, session, Reason::Owner)?,
+            Command::Close(owner, session) => {
+                let open = self.side(owner, session)?.agreed.is_some();
+                let reason = if open { Reason::Owner } else { Reason::Declined };
+                self.close(owner, session, reason)?;
+            }
             Command::Expire(owner, session) => self.expire(owner, session)?,
             Command::Deliver(message) => {
                 if !self.wire.iter().any(|sent| sent.message == message) {
@@ -243,7 +265,12 @@ impl World {
             Body::Confirm(_, asked, who) => self.confirmed((owner, peer), asked, who)?,
             Body::Part(_) => self.parted(owner, peer)?,
             Body::Present(_, who) => self.presented((owner, peer), who)?,
-            Body::Consent(_, terms) => self.consented((owner, peer), terms)?,
+            Body::Consent(_, terms) => {
+                let outcome = self.consented((owner, peer), terms)?;
+                if outcome == Outcome::Again {
+                    return Ok(outcome);
+                }
+            }
             Body::Pause(_, session, on) => self.paused((owner, peer), session, on)?,
             Body::Entry(entry) => return self.entered((owner, peer), entry),
             Body::End(session, after, reason) => {
@@ -263,6 +290,19 @@ impl World {
             Some(number) if number < contact.heard => Err(Refusal::Stale),
             Some(number) if number == contact.heard => Ok(Some(Outcome::Again)),
             Some(_) | None => Ok(None),
+        }
+    }
+
+    /// The sender hears what came of an act, unless it may come to something yet.
+    fn answer(&mut self, command: &Command, outcome: Outcome) {
+        let Command::Deliver(message) = *command else { return };
+        let later = [Refusal::KeyChanged, Refusal::Limit, Refusal::Paused].map(Outcome::Refused);
+        let Some(act) = message.body.act().filter(|_| !later.contains(&outcome)) else { return };
+        if let Ok(contact) = self.contact(message.from, message.to)
+            && contact.answered + 1 == act
+            && let Ok(contact) = self.contact_mut(message.from, message.to)
+        {
+            contact.answered = act;
         }
     }
 
