@@ -4,5 +4,7 @@ pub mod disk;
 pub mod errand;
 pub mod keeping;
 pub mod model;
+#[cfg(test)]
+mod races;
 pub mod readme;
 pub mod scenario;
