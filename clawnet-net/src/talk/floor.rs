@@ -137,6 +137,9 @@ impl Floor<'_> {
 
     /// Words terms for a session beneath this one, on its turns, and keeps the floor: take it
     /// again. Nobody has agreed to them, and nothing of them leaves before this owner does.
+    ///
+    /// It is done because of this session: its terms have to allow `send` to the third owner, at
+    /// every level, as the identity's own rules do. An owner proposes by hand without that.
     pub async fn propose(self, proposal: Proposal) -> Result<SessionId, Refusal> {
         let propose = Propose::new(proposal).map_err(malformed)?.within(self.contact, self.place);
         self.agent.submit(&self.session.desk.outbox, &propose).await
