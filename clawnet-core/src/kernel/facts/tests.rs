@@ -323,7 +323,7 @@ fn a_look_that_panics_changes_nothing() {
 }
 
 /// Signs as the owner does, and meanwhile has something happen.
-struct Meanwhile(std::sync::Mutex<Option<Kernel>>);
+struct Meanwhile(std::sync::Mutex<Option<(Kernel, Told)>>);
 
 #[async_trait::async_trait]
 impl crate::key::Signer for Arc<Meanwhile> {
@@ -332,10 +332,9 @@ impl crate::key::Signer for Arc<Meanwhile> {
     }
 
     async fn sign(&self, statement: &[u8]) -> Result<Signature, crate::key::SignerError> {
-        let kernel = self.0.lock().unwrap().take();
-        if let Some(kernel) = kernel {
-            let signer = Told::Signer { key: key(7).public_key() };
-            kernel.declare_buffered::<Tally>(&signer).unwrap();
+        let meanwhile = self.0.lock().unwrap().take();
+        if let Some((kernel, fact)) = meanwhile {
+            kernel.declare_buffered::<Tally>(&fact).unwrap();
         }
         Ok(key(1).sign_now(statement))
     }
@@ -348,13 +347,30 @@ fn a_fact_does_not_follow_on_signatures_that_no_longer_count() {
         let signer = Arc::new(Meanwhile(std::sync::Mutex::default()));
         let owner = kernel.owner(signer.clone()).await.unwrap();
         owner.declare::<Tally>(signed(5, 1)).await.unwrap();
-        *signer.0.lock().unwrap() = Some(kernel);
+        let other = Told::Signer { key: key(7).public_key() };
+        *signer.0.lock().unwrap() = Some((kernel, other));
         // Verified with one key, and by the time it is signed another counts.
         let refused = owner.declare::<Tally>(signed(5, 2)).await;
         assert!(matches!(refused, Err(OwnerError::Act(ActError::Claim(_)))), "{refused:?}");
         owner.declare::<Tally>(signed(7, 4)).await.unwrap();
         drop(owner);
         assert_eq!(again(&store).await.counted, 5);
+    });
+}
+
+#[test]
+fn a_fact_that_no_longer_fits_once_it_is_signed_does_not_follow() {
+    block_on(async {
+        let (store, kernel, _) = begin().await;
+        let over = || Told::Over { name: "trip".into() };
+        let begun = Told::Errand { name: "trip".into(), rules: Vec::new() };
+        kernel.declare::<Tally>(&begun, None).await.unwrap();
+        let signer = Arc::new(Meanwhile(std::sync::Mutex::default()));
+        let owner = kernel.owner(signer.clone()).await.unwrap();
+        *signer.0.lock().unwrap() = Some((kernel, over()));
+        let refused = owner.declare::<Tally>(over()).await;
+        assert!(matches!(refused, Err(OwnerError::Act(ActError::Misfit(_)))), "{refused:?}");
+        again(&store).await;
     });
 }
 
