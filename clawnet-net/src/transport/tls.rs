@@ -51,7 +51,26 @@ pub use route::{Directory, Route};
 /// One host's links to others.
 ///
 /// Its tasks run on the runtime it is made with, whose time and sockets must be enabled; it is used
-/// from anywhere. Dropping it ends them, and breaks every link.
+/// from anywhere. Dropping it ends them, and breaks every link. Whoever links is told which owners
+/// this host speaks for.
+///
+/// ```no_run
+/// # use std::sync::Arc;
+/// # use clawnet_core::{Kernel, OwnerId};
+/// # use clawnet_net::{LinkError, NodeKey, Route, TlsLimits, TlsTransport, Transport};
+/// # use tokio::{net::TcpListener, runtime::Handle};
+/// # async fn run(secret: [u8; 32], kernel: Arc<Kernel>, bob: OwnerId) -> Result<(), LinkError> {
+/// let directory = move |owner| {
+///     let route: Option<Route> = "wss://bob.example:7443/link".parse().ok();
+///     if owner == bob { route } else { None }
+/// };
+/// let key = NodeKey::from_secret(&secret)?;
+/// let host = TlsTransport::new(Handle::current(), key, directory, TlsLimits::default())?;
+/// host.speak_for(kernel)?;
+/// host.listen(TcpListener::bind("0.0.0.0:7443").await.unwrap());
+/// host.send(bob, b"an envelope".to_vec()).await.unwrap();
+/// # Ok(()) }
+/// ```
 pub struct TlsTransport(Arc<Switch>);
 
 impl TlsTransport {

@@ -285,8 +285,8 @@ async fn a_number_comes_once_whatever_the_other_side_says() {
 #[tokio::test]
 async fn whoever_is_silent_is_broken_off() {
     let short = TlsLimits {
-        handshake: Duration::from_millis(100),
-        silence_max: Duration::from_millis(150),
+        handshake: Duration::from_millis(500),
+        silence_max: Duration::from_millis(700),
         ..limits()
     };
     let mut server = Server::new(short).await;
