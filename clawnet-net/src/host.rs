@@ -38,6 +38,7 @@ mod limits;
 mod presence;
 mod queue;
 mod run;
+mod timer;
 mod work;
 
 pub use counts::HostCounts;
@@ -45,7 +46,9 @@ pub use houses::{Guest, HostError};
 pub use keyring::Keyring;
 pub use limits::{HostLimits, Rate};
 pub use presence::{Presence, Whereabouts};
-pub use run::Timer;
+pub use timer::Timer;
+#[cfg(feature = "tokio")]
+pub use timer::TokioTimer;
 
 /// Many owners' kernels over one store. Clones are the same host.
 ///
@@ -351,7 +354,9 @@ impl Host {
             desk.counts.turned_away += dropped.len() as u64;
             dropped
         };
-        dropped.into_iter().for_each(|sender| self.answer(sender, No::Busy));
+        for sender in dropped {
+            self.answer(sender, No::Busy);
+        }
         self.call_workers();
     }
 
@@ -365,8 +370,9 @@ impl Host {
     fn answer(&self, to: Option<OwnerId>, no: No) {
         if let Some(to) = to.filter(|to| self.0.houses.hosts(*to).is_err()) {
             // Where there is no room for it, nothing is said.
-            drop(self.desk().leaving.push(to, no.bytes().to_vec()));
-            self.call_workers();
+            if self.desk().leaving.push(to, no.bytes().to_vec()).is_ok() {
+                self.call_workers();
+            }
         }
     }
 

@@ -169,7 +169,6 @@ impl Agenda {
         self.lanes.get(&owner)?.get(&peer)
     }
 
-
     fn forget_time(&mut self, lane: Lane) {
         if let Some(trying) = self.lane(lane) {
             self.times.remove(&(trying.at, lane));

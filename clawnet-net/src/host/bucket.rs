@@ -55,9 +55,10 @@ impl Buckets {
         }
         let full = u64::from(self.rate.burst).saturating_mul(FRAME);
         let old = &mut self.old;
-        let bucket = self.young.entry(whose).or_insert_with(|| {
-            old.remove(&whose).unwrap_or(Bucket { at: now, left: full })
-        });
+        let bucket = self
+            .young
+            .entry(whose)
+            .or_insert_with(|| old.remove(&whose).unwrap_or(Bucket { at: now, left: full }));
         let passed_ms = now.as_millis().saturating_sub(bucket.at.as_millis());
         let came = passed_ms.saturating_mul(u64::from(self.rate.per_second));
         bucket.left = bucket.left.saturating_add(came).min(full);
@@ -75,14 +76,15 @@ const KEPT_MAX: usize = 32_768;
 mod tests {
     use super::*;
 
-    fn owner(nth: u64) -> Option<OwnerId> {
+    fn owner(nth: u64) -> OwnerId {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&nth.to_le_bytes());
-        Some(OwnerId::of_key(&key))
+        OwnerId::of_key(&key)
     }
 
     /// How many frames of `whose` pass at `now`.
-    fn pass(buckets: &mut Buckets, whose: Option<OwnerId>, now: u64) -> usize {
+    fn pass(buckets: &mut Buckets, whose: impl Into<Option<OwnerId>>, now: u64) -> usize {
+        let whose = whose.into();
         let now = Timestamp::from_millis(now);
         let mut passed = 0;
         while let Ok(ready) = buckets.ready(whose, now) {

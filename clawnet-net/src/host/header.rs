@@ -94,7 +94,7 @@ mod tests {
         assert!(header.is_some());
         assert_eq!(Header::of(&frame(1 << 20)), header);
         assert_eq!(Header::of(b""), None);
-        assert_eq!(Header::of(&[b'"'; 1 << 16]), None);
+        assert_eq!(Header::of(&vec![b'"'; 1 << 16]), None);
         let far = format!(r#"{{"from":"{}","to":"{}"}}"#, owner(1), "x".repeat(TAIL_BYTES_MAX));
         assert_eq!(Header::of(far.as_bytes()), None);
     }

@@ -82,7 +82,7 @@ impl Drop for Seat {
 pub struct Guest {
     party: Party,
     /// Whoever holds it keeps the entry, too.
-    _house: Arc<House>,
+    house: Arc<House>,
 }
 
 impl Deref for Guest {
@@ -95,7 +95,7 @@ impl Deref for Guest {
 
 impl fmt::Debug for Guest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Guest of {}", self._house.owner)
+        write!(f, "Guest of {}", self.house.owner)
     }
 }
 
@@ -185,7 +185,7 @@ impl Houses {
         let house = self.house(owner);
         let entered = self.enter(&house).await;
         if entered.is_err() {
-            self.forget(house);
+            self.forget(&house);
         }
         entered
     }
@@ -197,7 +197,7 @@ impl Houses {
             Stage::Home(home) => home.party.clone(),
             Stage::Away | Stage::Failed { .. } => return None,
         };
-        Some(Guest { party, _house: house })
+        Some(Guest { party, house })
     }
 
     async fn enter(&self, house: &Arc<House>) -> Result<(Guest, Found), HostError> {
@@ -212,7 +212,7 @@ impl Houses {
         }
         let found = match &*stage {
             Stage::Home(home) => {
-                let guest = Guest { party: home.party.clone(), _house: Arc::clone(house) };
+                let guest = Guest { party: home.party.clone(), house: Arc::clone(house) };
                 return Ok((guest, Found::Open));
             }
             Stage::Failed { until, why } if now < *until => {
@@ -233,7 +233,7 @@ impl Houses {
         };
         *stage = Stage::Home(Home { party: party.clone(), _seat: seat });
         drop(stage);
-        Ok((Guest { party, _house: Arc::clone(house) }, found))
+        Ok((Guest { party, house: Arc::clone(house) }, found))
     }
 
     /// Has the owner certify the key of their kernel here, if they have not.
@@ -251,7 +251,7 @@ impl Houses {
             Stage::Away | Stage::Failed { .. } => self.certify_here(owner, signer).await,
         };
         drop(stage);
-        self.forget(house);
+        self.forget(&house);
         certified
     }
 
@@ -361,7 +361,7 @@ impl Houses {
             }
             Stage::Failed { .. } | Stage::Away => {
                 drop(stage);
-                self.forget(house);
+                self.forget(&house);
                 return Err(InUse);
             }
         };
@@ -377,7 +377,7 @@ impl Houses {
         drop(party);
         drop(seat);
         drop(stage);
-        self.forget(house);
+        self.forget(&house);
         Ok(())
     }
 
@@ -390,10 +390,10 @@ impl Houses {
     ///
     /// INVARIANT: places are handed out under the lock of the list alone, so one that only the list
     /// and the caller hold is nobody's to open a kernel at.
-    fn forget(&self, house: Arc<House>) {
+    fn forget(&self, house: &Arc<House>) {
         let mut known = self.known();
         let away = house.stage.try_lock().is_some_and(|stage| matches!(*stage, Stage::Away));
-        if away && Arc::strong_count(&house) == 2 {
+        if away && Arc::strong_count(house) == 2 {
             known.remove(&house.owner);
         }
     }

@@ -96,15 +96,12 @@ impl Intake {
     }
 
     /// Lets a frame wait for its kernel. Says whose frames found no room.
-    pub(super) fn push(
-        &mut self,
-        owner: OwnerId,
-        sender: Sender,
-        waiting: Waiting,
-    ) -> Vec<Sender> {
+    pub(super) fn push(&mut self, owner: OwnerId, sender: Sender, waiting: Waiting) -> Vec<Sender> {
         let dropped = self.queues.push(owner, sender, waiting);
         let senders: Vec<_> = dropped.into_iter().map(|dropped| dropped.sender).collect();
-        senders.iter().for_each(|sender| self.turn_away(owner, *sender));
+        for sender in &senders {
+            self.turn_away(owner, *sender);
+        }
         senders
     }
 

@@ -14,7 +14,7 @@ pub(super) type Sender = Option<OwnerId>;
 #[derive(Debug)]
 pub(super) struct Queues<F> {
     bounds: Bounds,
-    queues: HashMap<OwnerId, Queue<F>>,
+    owners: HashMap<OwnerId, Queue<F>>,
     /// Owners something waits for and nobody works for, in turn.
     turns: VecDeque<OwnerId>,
     waiting: usize,
@@ -58,7 +58,7 @@ impl<F> Default for Queue<F> {
 
 impl<F: Weighed> Queues<F> {
     pub(super) fn new(bounds: Bounds) -> Self {
-        Self { bounds, queues: HashMap::new(), turns: VecDeque::new(), waiting: 0 }
+        Self { bounds, owners: HashMap::new(), turns: VecDeque::new(), waiting: 0 }
     }
 
     /// How many frames wait altogether.
@@ -68,7 +68,7 @@ impl<F: Weighed> Queues<F> {
 
     /// Puts a frame behind those of its sender. Gives back what there is no room for.
     pub(super) fn push(&mut self, owner: OwnerId, sender: Sender, frame: F) -> Vec<Dropped<F>> {
-        let queue = self.queues.entry(owner).or_default();
+        let queue = self.owners.entry(owner).or_default();
         let idle = queue.frames == 0 && !queue.busy;
         let before = queue.frames;
         let dropped = queue.push(self.bounds, sender, frame);
@@ -83,7 +83,7 @@ impl<F: Weighed> Queues<F> {
     /// The next frame to work on. Nothing more is given for its owner until that is done.
     pub(super) fn next(&mut self) -> Option<(OwnerId, Sender, F)> {
         let owner = self.turns.pop_front()?;
-        let queue = self.queues.get_mut(&owner)?;
+        let queue = self.owners.get_mut(&owner)?;
         let (sender, frame) = queue.pop()?;
         queue.busy = true;
         self.waiting = self.waiting.saturating_sub(1);
@@ -94,14 +94,14 @@ impl<F: Weighed> Queues<F> {
     #[cfg(test)]
     pub(super) fn senders_of(&self, owner: OwnerId) -> Vec<Sender> {
         let mut senders: Vec<_> =
-            self.queues.get(&owner).into_iter().flat_map(|queue| &queue.turns).copied().collect();
+            self.owners.get(&owner).into_iter().flat_map(|queue| &queue.turns).copied().collect();
         senders.sort_unstable();
         senders
     }
 
     /// What was worked on for `owner` is done.
     pub(super) fn done(&mut self, owner: OwnerId) {
-        let Some(queue) = self.queues.get_mut(&owner) else { return };
+        let Some(queue) = self.owners.get_mut(&owner) else { return };
         queue.busy = false;
         if queue.frames > 0 {
             self.turns.push_back(owner);
@@ -110,8 +110,8 @@ impl<F: Weighed> Queues<F> {
     }
 
     fn tidy(&mut self, owner: OwnerId) {
-        if self.queues.get(&owner).is_some_and(|queue| queue.frames == 0 && !queue.busy) {
-            self.queues.remove(&owner);
+        if self.owners.get(&owner).is_some_and(|queue| queue.frames == 0 && !queue.busy) {
+            self.owners.remove(&owner);
         }
     }
 }
@@ -210,7 +210,7 @@ mod tests {
             queues.done(owner);
         }
         assert_eq!(order, ["a1", "c1", "b1", "a2", "a3"]);
-        assert_eq!((queues.waiting(), queues.queues.len()), (0, 0));
+        assert_eq!((queues.waiting(), queues.owners.len()), (0, 0));
     }
 
     #[test]

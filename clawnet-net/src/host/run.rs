@@ -8,26 +8,11 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use clawnet_core::{OwnerId, Timestamp};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 
-use super::{Host, HostError};
+use super::{Host, HostError, Timer};
 use crate::transport::{Arrived, Closed, SendError, Transport};
-
-/// Where waiting comes from: the application's runtime.
-///
-/// **Promises** the implementor makes: it is ready after about so long, and dropping it costs
-/// nothing. One that is never ready only keeps what is not answered from being sent again.
-#[async_trait]
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot wait",
-    note = "implement `Timer` with the sleep of your runtime"
-)]
-pub trait Timer: Send + Sync + 'static {
-    /// Waits for `duration`.
-    async fn wait(&self, duration: Duration);
-}
 
 impl Host {
     /// Runs until the transport ends: takes frames in, has each judged by the kernel it is for,

@@ -74,9 +74,9 @@ impl One {
             let owner = guest.kernel().owner(key(seed)).await.unwrap();
             let identity = owner.identity("work").await.unwrap();
             let contact = |seed| Region::exact(&format!("contact:{}", id(seed))).unwrap();
-            let rules = (1..=8).map(contact).fold(Grant::new(), |rules, region| {
-                rules.allow(Action::Send, region)
-            });
+            let rules = (1..=8)
+                .map(contact)
+                .fold(Grant::new(), |rules, region| rules.allow(Action::Send, region));
             owner.grant(identity, rules).await.unwrap();
             let agent = owner.bind(identity, "assistant", "test").await.unwrap();
             Self { seed, identity, agent: agent.caller().agent() }
@@ -151,9 +151,9 @@ impl One {
     fn told(self, host: &Host, session: SessionId) -> Vec<(u64, OwnerId, String)> {
         let (guest, owner, _) = self.handles(host);
         let lines = block_on(guest.transcript(&owner, session)).unwrap();
-        let each = lines.into_iter().map(|line| {
-            (line.entry.entry.number, line.from.owner(), format!("{:?}", line.spoken))
-        });
+        let each = lines
+            .into_iter()
+            .map(|line| (line.entry.entry.number, line.from.owner(), format!("{:?}", line.spoken)));
         each.collect()
     }
 }
@@ -210,7 +210,7 @@ impl Site {
         did += block_on(self.host.work());
         for (peer, frame) in self.host.leaving() {
             // Where there is no room or no way, the frame is lost.
-            drop(self.transport.send(peer, frame).now_or_never());
+            _ = self.transport.send(peer, frame).now_or_never();
             did += 1;
         }
         did

@@ -110,7 +110,9 @@ impl Host {
             let due = guest.due();
             let next = self.0.houses.now().after(self.0.limits.tick_every);
             let mut desk = self.desk();
-            due.into_iter().for_each(|peer| desk.agenda.note((owner, peer)));
+            for peer in due {
+                desk.agenda.note((owner, peer));
+            }
             desk.agenda.visit(owner, Some(next));
             drop(desk);
             self.look(&guest, owner);
@@ -133,12 +135,9 @@ impl Host {
             Way::Within(from) => Some(*from),
             Way::Over(proven) => from.filter(|from| proven.speaks_for(*from).is_ok()),
         };
-        let guest = match self.guest(owner).await {
-            Ok(guest) => guest,
-            Err(_) => {
-                self.answer(answer_to, No::Busy);
-                return;
-            }
+        let Ok(guest) = self.guest(owner).await else {
+            self.answer(answer_to, No::Busy);
+            return;
         };
         for (sender, count) in turned_away {
             guest.turned_away(sender, count);
@@ -153,7 +152,9 @@ impl Host {
         let now = self.0.houses.now();
         if let Some(peer) = answer_to {
             self.desk().agenda.heard((owner, peer), now);
-            answers.into_iter().for_each(|answer| self.route(owner, peer, answer));
+            for answer in answers {
+                self.route(owner, peer, answer);
+            }
         }
     }
 
@@ -165,17 +166,16 @@ impl Host {
             let stirred = pin!(guest.stirred()).as_mut().poll(&mut context);
             let Poll::Ready(peers) = stirred else { return };
             let mut desk = self.desk();
-            peers.into_iter().for_each(|peer| desk.agenda.note((owner, peer)));
+            for peer in peers {
+                desk.agenda.note((owner, peer));
+            }
         }
     }
 
     async fn send(&self, turn: Turn) {
         let (owner, peer) = turn.lane;
-        let guest = if turn.again {
-            self.guest_unused(owner).await
-        } else {
-            self.guest(owner).await
-        };
+        let guest =
+            if turn.again { self.guest_unused(owner).await } else { self.guest(owner).await };
         let frames = match guest {
             Ok(guest) => {
                 if turn.again {

@@ -9,7 +9,7 @@ fn at(millis: u64) -> Timestamp {
 }
 
 fn agenda(seed: u64) -> Agenda {
-    let (first, longest) = (Duration::from_millis(1000), Duration::from_secs(60));
+    let (first, longest) = (Duration::from_secs(1), Duration::from_mins(1));
     Agenda::new(Patience { first, longest, seed })
 }
 

@@ -53,11 +53,14 @@ fn what_was_turned_away_is_in_the_owners_ledger_by_powers_of_two() {
     block_on(host.work());
     let (_, owner, _) = one.handles(&host);
     let records = block_on(owner.records(1, usize::MAX)).unwrap();
-    let said = records.iter().filter_map(|record| match &record.event {
-        clawnet_core::Event::Declared { fact, .. } => Some(fact.as_str().to_owned()),
-        _ => None,
-    });
-    let busy: Vec<_> = said.filter(|said| said.contains(r#""reason":"busy""#)).collect();
+    let mut busy = Vec::new();
+    for record in records {
+        if let clawnet_core::Event::Declared { fact, .. } = &record.event
+            && fact.as_str().contains(r#""reason":"busy""#)
+        {
+            busy.push(fact.as_str().to_owned());
+        }
+    }
     assert_eq!(busy.len(), 1, "{busy:?}");
     assert!(busy[0].contains(&format!(r#""count":{turned_away}"#)), "{busy:?}");
     assert!(busy[0].contains(&id(9).to_string()), "{busy:?}");
@@ -86,8 +89,7 @@ fn strangers_share_what_strangers_may_send() {
 
 #[test]
 fn what_waits_is_bounded_and_nothing_more_is_taken_in() {
-    let mut limits = HostLimits::default();
-    limits.frames_waiting_all_max = 10;
+    let limits = HostLimits { frames_waiting_all_max: 10, ..HostLimits::default() };
     let host = Host::over(Arc::new(MemoryStore::new()), start(), Ring::of(1..=20)).limits(limits);
     let host = host.open();
     let mut taken = 0;

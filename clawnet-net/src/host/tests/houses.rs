@@ -155,7 +155,9 @@ fn counted(seeds: &[u16], limits: HostLimits) -> (Host, Arc<Watched>, Arc<Live>,
     let (store, count): (Arc<dyn Store>, _) = (watched.clone(), Arc::clone(&live));
     let hosting = Host::over(store, clock.clone(), Ring::of(seeds.iter().copied())).limits(limits);
     let host = hosting.governing(move |governing| governing.house(Token::new(&count))).open();
-    seeds.iter().for_each(|seed| drop(One::join(&host, *seed)));
+    for seed in seeds {
+        One::join(&host, *seed);
+    }
     clock.advance(limits.idle);
     block_on(host.put_away_idle());
     assert_eq!((host.counts().open_now, live.now.load(Ordering::SeqCst)), (0, 0));
@@ -242,8 +244,7 @@ fn nobody_puts_away_what_somebody_holds() {
 
 #[test]
 fn no_more_kernels_are_open_than_may_be() {
-    let (host, _, live, clock) =
-        counted(&[1, 2, 3, 4, 5, 6], limits(|it| it.kernels_open_max = 2));
+    let (host, _, live, clock) = counted(&[1, 2, 3, 4, 5, 6], limits(|it| it.kernels_open_max = 2));
     for nth in 0..30 {
         clock.advance(Duration::from_millis(1));
         drop(block_on(host.party(id(nth % 6 + 1))).unwrap());

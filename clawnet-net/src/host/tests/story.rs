@@ -61,7 +61,7 @@ fn whatever_the_network_does_both_ledgers_tell_the_same() {
     let faults = Faults::none()
         .losing(150)
         .doubling(150)
-        .reordering(150)
+        .reordering(300)
         .delaying(200, 400)
         .flipping(30)
         .truncating(30);
@@ -82,7 +82,7 @@ fn whatever_the_network_does_both_ledgers_tell_the_same() {
         mix.truncated += counts.truncated;
     }
     let each = [mix.lost, mix.doubled, mix.reordered, mix.flipped, mix.truncated];
-    assert!(each.iter().all(|count| *count > seeds / 2), "{mix:?}");
+    assert!(each.iter().all(|count| *count > 50), "{mix:?}");
 }
 
 #[test]

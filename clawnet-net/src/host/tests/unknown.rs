@@ -10,8 +10,7 @@ fn frame(from: OwnerId, to: &str, nth: usize) -> Vec<u8> {
 fn a_thousand_names_of_nobody_have_one_answer() {
     let watched = Watched::new();
     let store: Arc<dyn Store> = watched.clone();
-    let mut limits = HostLimits::default();
-    limits.from_sender = Rate::per_second(10_000);
+    let limits = HostLimits { from_sender: Rate::per_second(10_000), ..HostLimits::default() };
     let host = Host::over(store, start(), Ring::of([1])).limits(limits).open();
     let one = One::join(&host, 1);
     let hosted = one.id();
