@@ -110,6 +110,9 @@ impl Relations {
         let peer = dialogue.peer();
         if let Some(contact) = self.contacts.get_mut(&peer) {
             contact.sessions = contact.sessions.saturating_sub(1);
+            // What was decided about it is moot, and must not keep later decisions waiting: an answer
+            // to it may never come.
+            contact.pending.retain(|pending| !due::steers(pending, session));
         }
         // One that nobody else was ever told of is nobody else's to hear of.
         let dialogue = self.dialogues.get_mut(&session);

@@ -6,6 +6,7 @@ use crate::{
     contact::Pending,
     entry::{End, SignedEntry},
     id::SessionId,
+    said::{Decision, Said},
     terms::Terms,
     wire::To,
 };
@@ -106,6 +107,28 @@ impl Relations {
             self.due.remove(&peer);
         }
     }
+}
+
+/// Whether a decision is about how `session` goes on, and about nothing beyond its end.
+pub(super) fn steers(pending: &Pending, session: SessionId) -> bool {
+    let Some(Said::Decided(decision)) = pending.act.declared::<Relations>() else { return false };
+    let about = match decision {
+        Decision::Consent { session, .. }
+        | Decision::Pause { session }
+        | Decision::Resume { session } => Some(session),
+        Decision::AcceptKey { .. }
+        | Decision::Ask { .. }
+        | Decision::Assign { .. }
+        | Decision::Block { .. }
+        | Decision::Close { .. }
+        | Decision::Confirm { .. }
+        | Decision::Present { .. }
+        | Decision::Release { .. }
+        | Decision::Remove { .. }
+        | Decision::Review { .. }
+        | Decision::Unblock { .. } => None,
+    };
+    about == Some(session)
 }
 
 /// How many decisions wait for one peer. What is older is moot by then.

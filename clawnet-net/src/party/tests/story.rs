@@ -42,3 +42,17 @@ fn a_no_arrives_and_another_ask_may_follow() {
     meet(&one, &other);
     assert_eq!((bond(&one, &other), bond(&other, &one)), (Bond::Mutual, Bond::Mutual));
 }
+
+#[test]
+fn an_invitation_that_nobody_takes_keeps_nothing_else_waiting() {
+    let (one, other, _) = pair(10);
+    block_on(other.owner.freeze(other.identity)).unwrap();
+    let knock = block_on(one.party.propose(&one.owner, Proposal::to(other.id(), "pumps"))).unwrap();
+    settle(&[&one, &other]);
+    assert!(other.party.session(knock).is_none());
+    block_on(one.party.close(&one.owner, knock)).unwrap();
+    let renamed = Presenting::new(one.identity, "another name");
+    block_on(one.party.present(&one.owner, other.id(), renamed.clone())).unwrap();
+    settle(&[&one, &other]);
+    assert_eq!(other.party.contact(one.id()).unwrap().theirs, Some(renamed));
+}
