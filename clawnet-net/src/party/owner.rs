@@ -112,13 +112,17 @@ impl Party {
         self.check(owner)?;
         let outbox = self.desk.outbox.endpoint();
         let session = outbox.name(&proposal, self.desk.kernel.head().sequence);
+        // Nothing is taken from the session above for terms that nobody could agree to.
+        let now = self.desk.kernel.now();
+        let terms =
+            self.desk.kernel.read(|net: &Relations| net.draft(&proposal, session, now))??;
+        terms.check().map_err(|error| PartyError::Unfit(error.to_string()))?;
         if let Some(parent) = proposal.parent {
             let place = self.desk.read(|net| Some(Place::next(net.session(parent)?)));
             let place = place.ok_or(Reason::Unknown)?;
             let what = What::Draw { child: session, turns: proposal.turns_max };
             let way = outbox.way(&place, &what).map_err(|denial| unfit(&denial))?;
-            let at = self.desk.kernel.now();
-            let leaving = Leaving { at, place, text: None, way, what };
+            let leaving = Leaving { at: now, place, text: None, way, what };
             outbox.utter(leaving, || Ok(())).await.map_err(|fault| refused(&fault))?;
         }
         outbox.draft(&proposal, session).await?;

@@ -141,3 +141,14 @@ fn the_owner_asks_by_hand_too() {
     assert_eq!(second.party.session(child).unwrap().standing(), Standing::Open);
     assert_eq!(second.party.session(*above).unwrap().set_aside(), 2);
 }
+
+#[test]
+fn by_hand_nothing_is_taken_for_terms_that_nobody_can_agree_to() {
+    let three = Three::new();
+    let Three { first, second, above, .. } = &three;
+    let back = Proposal::to(first.id(), "and you?").turns(4).within(*above);
+    let refused = block_on(second.party.propose(&second.owner, back)).unwrap_err();
+    assert!(matches!(refused, PartyError::Unfit(_)), "{refused}");
+    assert_eq!(second.party.session(*above).unwrap().set_aside(), 0);
+    assert!(second.outgoing(first).is_empty());
+}
