@@ -217,6 +217,7 @@ impl Formatter for &mut Order {
         text: &str,
     ) -> io::Result<()> {
         if is_canonical(text.as_bytes()) {
+            self.count += count_keys_in(text);
             writer.write_all(text.as_bytes())
         } else {
             Err(io::Error::other("a text inside it is not canonical"))
@@ -237,6 +238,21 @@ fn exact(value: u64) -> io::Result<()> {
         return Err(io::Error::other("an integer is beyond 2^53 - 1"));
     }
     Ok(())
+}
+
+/// How many keys all the objects in a canonical text have together: each is followed by a colon.
+fn count_keys_in(text: &str) -> usize {
+    let (mut quoted, mut escaped, mut count) = (false, false, 0);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => quoted = !quoted,
+            b':' if !quoted => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 /// How many keys all the objects in `value` have together.
@@ -283,6 +299,18 @@ mod tests {
         assert!(got.ends_with(r#""k9":-9},"z":[1,2]},"b":1}"#), "{got}");
         let again: Value = serde_json::from_str(&got).unwrap();
         assert_eq!(text(&again).unwrap(), got);
+    }
+
+    #[test]
+    fn a_text_kept_as_it_is_counts_when_what_is_around_it_is_sorted() {
+        #[derive(Serialize)]
+        struct Around {
+            b: Box<serde_json::value::RawValue>,
+            a: u8,
+        }
+        let kept = r#"{"k:\"":{"x":":"},"z":["{:}"]}"#;
+        let b = serde_json::value::RawValue::from_string(kept.into()).unwrap();
+        assert_eq!(text(&Around { b, a: 1 }).unwrap(), format!(r#"{{"a":1,"b":{kept}}}"#));
     }
 
     #[test]
