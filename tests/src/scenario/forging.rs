@@ -68,6 +68,8 @@ pub(super) struct ForgeStep {
     set: BTreeMap<String, Value>,
     #[serde(default)]
     add: BTreeMap<String, Value>,
+    #[serde(default)]
+    remove: Vec<String>,
     text: Option<String>,
     sign_as: Option<String>,
     #[serde(default)]
@@ -94,6 +96,12 @@ impl Step for ForgeStep {
                 above.ok_or_else(|| Trouble::misread(format!("nothing holds a `{place}`")))?;
             above.insert(name.into(), meant(world, value));
         }
+        for place in &self.remove {
+            let (above, name) = place.rsplit_once('/').unwrap_or_default();
+            let above = letter.pointer_mut(above).and_then(Value::as_object_mut);
+            let removed = above.and_then(|above| above.remove(name));
+            removed.ok_or_else(|| Trouble::misread(format!("the message has no `{place}`")))?;
+        }
         if let Some(text) = &self.text {
             retell(&mut letter, text)?;
         }
@@ -111,12 +119,18 @@ impl Step for ForgeStep {
     }
 }
 
-/// A value as the file wrote it, or `{"id": name}`: what is called so.
+/// A value as the file wrote it, or `{"id": name}` for what is called so, or `{"key": name}`.
 fn meant(world: &World, value: &Value) -> Value {
-    let name = value.as_object().filter(|fields| fields.len() == 1).and_then(|it| it.get("id"));
-    match name.and_then(Value::as_str) {
-        Some(name) => world.names.id_or_text(name).into(),
-        None => value.clone(),
+    let named = |what: &str| {
+        let fields = value.as_object().filter(|fields| fields.len() == 1)?;
+        fields.get(what)?.as_str()
+    };
+    if let Some(name) = named("id") {
+        world.names.id_or_text(name).into()
+    } else if let Some(name) = named("key") {
+        plain(&key(name).public_key())
+    } else {
+        value.clone()
     }
 }
 
