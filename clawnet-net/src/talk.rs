@@ -207,7 +207,7 @@ impl Session<Open> {
 }
 
 /// Whether `act` is the yes of the owner with this key to just these terms.
-fn verify(
+pub(crate) fn verify(
     act: &SignedAct,
     (owner, key): (OwnerId, PublicKey),
     terms: &Terms,

@@ -24,6 +24,7 @@ mod beneath;
 mod driving;
 mod hostile;
 mod lost;
+mod outbox;
 mod refused;
 mod story;
 

@@ -71,6 +71,11 @@ fn a_question_on_the_way_is_paid_for_above_and_told_only_as_released() {
     assert_eq!(block_on(second.party.result(child)).unwrap(), None);
     assert!(second.say(*above, "they say 150", Mark::Continue).unwrap_err().contains("ticket"));
     block_on(third.party.release(&third.owner, child, "200, by Friday")).unwrap();
+    let release = third.outgoing(second).pop().unwrap();
+    let other_words = String::from_utf8(release).unwrap().replace("by Friday", "on Monday");
+    second.hear(other_words.as_bytes(), third);
+    assert_eq!(block_on(second.party.result(child)).unwrap(), None);
+    third.party.again(second.id());
     settle(&three.all());
     let result = block_on(second.party.result(child)).unwrap();
     assert_eq!(result.as_deref(), Some("200, by Friday"));

@@ -1,6 +1,7 @@
 //! Sessions that are driven: who may speak, what they are told, and what the owner decides meanwhile.
 use clawnet_core::{
     Admission, Authorized, Caller, Demands, Denial, Effect, Endpoint, Fault, Operation, Resource,
+    SignedAct,
 };
 
 use super::*;
@@ -8,7 +9,8 @@ use crate::{
     dialogue::Standing,
     entry::Ending,
     said::Review,
-    talk::{NoSession, NotAgreed},
+    talk::{NoSession, NotAgreed, verify},
+    terms::Terms,
 };
 
 #[test]
@@ -65,6 +67,29 @@ fn a_yes_to_another_session_opens_nothing() {
     }
     let (ours, theirs) = (also.ours().unwrap(), invited.theirs().unwrap());
     assert_eq!(invited.open(ours, theirs).unwrap_err(), NotAgreed::OtherSession);
+}
+
+#[test]
+fn a_consent_at_rest_counts_for_what_was_signed_and_by_whom() {
+    let (one, other, session) = pair(10);
+    let wording = one.party.session(session).unwrap().wording;
+    let (ours, theirs) = (wording.ours.unwrap(), wording.theirs.unwrap());
+    let keys = [key(1).public_key(), key(2).public_key()];
+    let check = |act: &SignedAct, owner, key, terms: &Terms| verify(act, (owner, key), terms);
+    assert_eq!(check(&ours, one.id(), keys[0], &wording.terms), Ok(()));
+    assert_eq!(check(&theirs, other.id(), keys[1], &wording.terms), Ok(()));
+    let mut terms = wording.terms.clone();
+    terms.turns_max = 11;
+    let mut forged = ours.clone();
+    forged.signature = theirs.signature;
+    for (act, owner, key, terms) in [
+        (&ours, one.id(), keys[0], &terms),
+        (&ours, one.id(), keys[1], &wording.terms),
+        (&ours, other.id(), keys[0], &wording.terms),
+        (&forged, one.id(), keys[0], &wording.terms),
+    ] {
+        assert!(check(act, owner, key, terms).is_err());
+    }
 }
 
 #[test]

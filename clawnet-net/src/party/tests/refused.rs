@@ -326,6 +326,17 @@ fn mismatch() {
 }
 
 #[test]
+fn a_decision_brings_no_text_that_was_not_signed() {
+    let (one, other, session) = talking();
+    block_on(one.party.pause(&one.owner, session)).unwrap();
+    let mut bad = Envelope::decode(&one.outgoing(&other)[0]).unwrap();
+    if let Letter::Act { text, .. } = &mut bad.body {
+        *text = Some("and besides".into());
+    }
+    refuse(&other, &one, &frame(&bad), Reason::Malformed);
+}
+
+#[test]
 fn not_open() {
     let clock = ManualClock::at(Timestamp::from_millis(1_795_000_000_000));
     let (one, other) = (One::new(1, &clock), One::new(2, &clock));
