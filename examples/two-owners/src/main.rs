@@ -3,19 +3,25 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 #![expect(clippy::disallowed_methods, reason = "an application has a clock and opens folders")]
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use futures::executor::block_on;
 
 mod cast;
+mod account;
+mod word;
 mod tale;
 mod house;
 mod model;
 mod seat;
 mod person;
-mod account;
+mod report;
 mod room;
+mod child;
+mod parent;
+
+use cast::Who;
 
 const HELP: &str = "\
 Three owners and their agents: contact, consent, a deal, and what was refused on the way.
@@ -23,6 +29,7 @@ Three owners and their agents: contact, consent, a deal, and what was refused on
 Usage: two-owners [OPTIONS]
 
 Options:
+  --processes  each of them in a process of its own, over TLS on this machine
   --state DIR  where the three folders and ledgers are left, to be looked at; DIR must not be there
                yet [default: a temporary one, which is removed]
   --help       print this
@@ -40,17 +47,13 @@ wants valves, the supplier has some, the carrier brings them. Their models are l
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let played = match words.as_slice() {
-        [] => play(None),
-        ["--state", folder] => play(Some(folder.into())),
-        ["--help"] => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        _ => {
-            eprintln!("two-owners: no such use. Try --help.");
-            return ExitCode::from(2);
-        }
+    if words == ["--help"] {
+        print!("{HELP}");
+        return ExitCode::SUCCESS;
+    }
+    let Some(played) = play(&words) else {
+        eprintln!("two-owners: no such use. Try --help.");
+        return ExitCode::from(2);
     };
     match played {
         Ok(()) => ExitCode::SUCCESS,
@@ -61,12 +64,27 @@ fn main() -> ExitCode {
     }
 }
 
-fn play(state: Option<PathBuf>) -> Result<()> {
-    print!("{INTRODUCTION}");
-    if let Some(folder) = state {
-        ensure!(!folder.exists(), "`{}` is there already", folder.display());
-        return block_on(room::play(&folder));
+/// Plays it as the arguments say. None if they say nothing that can be understood.
+fn play(words: &[&str]) -> Option<Result<()>> {
+    let (apart, words) = match words {
+        // What `--processes` starts.
+        ["owner", name, folder] => return Some(child::play(Who::named(name)?, folder.as_ref())),
+        ["--processes", rest @ ..] => (true, rest),
+        rest => (false, rest),
+    };
+    match words {
+        [] => Some(tempfile::tempdir().map_err(Into::into).and_then(|it| tell(it.path(), apart))),
+        ["--state", folder] => Some(tell_anew(folder.as_ref(), apart)),
+        _ => None,
     }
-    let folder = tempfile::tempdir().context("no place for files")?;
-    block_on(room::play(folder.path()))
+}
+
+fn tell_anew(folder: &Path, apart: bool) -> Result<()> {
+    ensure!(!folder.exists(), "`{}` is there already", folder.display());
+    tell(folder, apart)
+}
+
+fn tell(folder: &Path, apart: bool) -> Result<()> {
+    print!("{INTRODUCTION}");
+    if apart { parent::play(folder) } else { block_on(room::play(folder)) }
 }

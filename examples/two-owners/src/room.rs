@@ -9,6 +9,7 @@ use crate::{
     cast::Who,
     house::{House, Time},
     seat::{Did, Seat},
+    tale::{Ear, Tale},
 };
 
 /// Plays it in `folder`.
@@ -17,7 +18,8 @@ pub(crate) async fn play(folder: &Path) -> Result<()> {
     let mut seats = Vec::new();
     for who in Who::ALL {
         let house = House::build(who, &folder.join(who.name()), time.clone()).await?;
-        seats.push(Seat::new(who, house, time.clone()));
+        let tale = Tale { ear: Ear::Terminal, who };
+        seats.push(Seat::new(tale, house, time.clone()));
     }
     for _ in 0..ROUNDS_MAX {
         let mut did = Did::Nothing;

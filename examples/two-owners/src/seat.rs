@@ -41,8 +41,8 @@ pub(crate) enum Did {
 }
 
 impl Seat {
-    pub(crate) fn new(who: Who, house: House, time: Time) -> Self {
-        let (model, tale) = (model::of(who), Tale(who));
+    pub(crate) fn new(tale: Tale, house: House, time: Time) -> Self {
+        let (model, who) = (model::of(tale.who), tale.who);
         let (learned, results, unsaid) = (Learned::Nothing, Vec::new(), None);
         Self { house, tale, who, learned, model, results, time, unsaid }
     }

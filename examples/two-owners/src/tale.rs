@@ -1,19 +1,38 @@
 //! How it is told: a line for each thing somebody does, and names where there are identifiers.
 use clawnet_net::SessionId;
 
-use crate::cast::Who;
+use crate::{cast::Who, word::Word};
 
 /// Tells what one owner's side does.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Tale(pub(crate) Who);
+pub(crate) struct Tale {
+    /// To whom.
+    pub(crate) ear: Ear,
+    /// Whose side.
+    pub(crate) who: Who,
+}
+
+/// Who hears it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ear {
+    /// The process that started this one.
+    Parent,
+    /// The terminal.
+    Terminal,
+}
 
 impl Tale {
     /// `voice` is who on that side: the owner, the agent, or the kernel.
     pub(crate) fn tell(self, voice: &str, what: &str) {
-        let mut who = format!("{:<9} {voice:<7} ", self.0.name());
+        let mut told = String::new();
+        let mut who = format!("{:<9} {voice:<7} ", self.who.name());
         for line in wrapped(what, WIDTH_MAX - INDENT) {
-            println!("{who}{line}");
+            told.extend([who.as_str(), &line, "\n"]);
             who = " ".repeat(INDENT);
+        }
+        match self.ear {
+            Ear::Parent => Word::Tale(told).say(),
+            Ear::Terminal => print!("{told}"),
         }
     }
 }

@@ -5,8 +5,12 @@
 
 use std::{
     env, fs,
+    io::{BufRead, BufReader, Read as _},
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
+    sync::mpsc::channel,
+    thread,
+    time::Duration,
 };
 
 fn run(arguments: &[&str]) -> Output {
@@ -41,4 +45,48 @@ fn what_is_private_stays_where_it_is() {
     // And nothing that is there already is played over.
     assert_eq!(run(&arguments).status.code(), Some(1));
     assert_eq!(run(&["--forse"]).status.code(), Some(2));
+}
+
+/// What is the same whenever it happens: no digests, and lines of two processes in any order.
+fn told(text: &str) -> Vec<String> {
+    let plain = |word: &str| {
+        let digest = matches!(word.len(), 8 | 12) && word.chars().all(|it| it.is_ascii_hexdigit());
+        if digest || word.starts_with("ses_") { "-".to_owned() } else { word.to_owned() }
+    };
+    let lines = text.lines().map(|line| line.split(' ').map(plain).collect::<Vec<_>>().join(" "));
+    let mut lines: Vec<_> = lines.collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn three_processes_tell_the_same_story() {
+    let output = run(&["--processes"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let found = String::from_utf8(output.stdout).unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcript.txt");
+    let expect = fs::read_to_string(path).unwrap();
+    let (found, expect) = (told(&found), told(&expect));
+    let differs: Vec<_> =
+        found.iter().zip(&expect).filter(|(found, expect)| found != expect).collect();
+    assert!(found == expect, "{differs:?}");
+}
+
+#[test]
+fn children_end_with_their_parent() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_two-owners"));
+    command.arg("--processes").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut parent = command.spawn().unwrap();
+    let mut lines = BufReader::new(parent.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().starts_with("supplier")));
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    // They have the other end of this pipe, too: it is closed when the last of them is gone.
+    let (told, gone) = channel();
+    let mut errors = parent.stderr.take().unwrap();
+    thread::spawn(move || {
+        errors.read_to_end(&mut Vec::new()).unwrap();
+        told.send(())
+    });
+    gone.recv_timeout(Duration::from_secs(60)).expect("a child outlives its parent");
 }
