@@ -94,6 +94,8 @@ pub struct Keys {
     pub owner: PublicKey,
     /// The number of the act that certified the kernel's key.
     certified: u64,
+    /// The content digest of the credential whose signatures were verified.
+    digest: Digest,
     /// Every key the owner ever had, each with the act since which.
     past: Vec<(u64, PublicKey)>,
     /// How often the owner's key had changed.
@@ -173,7 +175,7 @@ impl Keys {
         let told = Self::read(credential).filter(|_| credential.owner() == peer);
         let told = told.ok_or(Reason::Forged)?;
         if let Some(pinned) = pinned {
-            if told.same(pinned) {
+            if told.digest == pinned.digest {
                 return Ok(pinned.clone());
             }
             let before =
@@ -200,7 +202,8 @@ impl Keys {
         let past: Vec<_> = owner_keys(credential).collect();
         let (_, owner) = *past.last()?;
         let rekeys = u32::try_from(past.len().saturating_sub(1)).ok()?;
-        Some(Self { accepted: owner, kernel, owner, certified, past, rekeys })
+        let digest = Digest::of_content(&serde_json::to_vec(credential).ok()?);
+        Some(Self { accepted: owner, kernel, owner, certified, digest, past, rekeys })
     }
 
     /// The key the owner had when they signed their act of this number.
@@ -209,7 +212,7 @@ impl Keys {
         then.map_or(self.owner, |(_, key)| *key)
     }
 
-    fn same(&self, other: &Self) -> bool {
+    pub(crate) fn same(&self, other: &Self) -> bool {
         (self.kernel, self.owner, self.certified, self.rekeys)
             == (other.kernel, other.owner, other.certified, other.rekeys)
     }

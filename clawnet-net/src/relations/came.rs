@@ -54,7 +54,7 @@ impl Relations {
                 let pinned = self.contact(came.from).and_then(|it| it.keys.as_ref());
                 let pinned = pinned.ok_or(Reason::Unknown)?;
                 let shown = Keys::shown(came.from, credential, Some(pinned))?;
-                if shown == *pinned { Err(Reason::Replayed) } else { Ok(()) }
+                if shown.same(pinned) { Err(Reason::Replayed) } else { Ok(()) }
             }
         }
     }

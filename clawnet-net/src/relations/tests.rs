@@ -558,3 +558,16 @@ fn of_wordings_that_cross_the_initiators_counts() {
         assert_eq!(here.net(|net| net.session(mine.session).unwrap().left()), 5);
     }
 }
+
+#[test]
+fn a_credential_that_reads_like_the_known_one_is_verified_too() {
+    let (one, other) = two();
+    let identity = one.identity;
+    let present = Decision::Present { identity, name: "Uno".into(), peer: other.id() };
+    let act = one.decide(present).unwrap();
+    let mut credential = one.kernel.credential();
+    credential.acts[0].signature = act.signature;
+    let spoiled = Evidence::Act(Shown::new(act.clone(), credential, None));
+    assert_eq!(other.hear(&one, spoiled), Err("forged".into()));
+    one.show(&other, &act, None).unwrap();
+}
