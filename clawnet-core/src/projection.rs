@@ -2,6 +2,8 @@
 //!
 //! A projection has state, as core has its own: changed only by folding records, live and at
 //! replay, so that it is as it was when the ledger is opened again, digest for digest.
+use std::fmt;
+
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -79,7 +81,7 @@ pub trait Projection: Serialize + DeserializeOwned + Send + Sync + 'static {
 
 /// The record a projection is told of, and what core knows as of it: for `check` before it, for
 /// `fold` and `observe` with it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct About<'a> {
     pub(crate) sequence: u64,
     pub(crate) at: Timestamp,
@@ -159,6 +161,12 @@ impl<'a> About<'a> {
     #[must_use]
     pub fn open_intent(&self, intent: u64) -> Option<&'a str> {
         self.state.intents.get(&intent).map(|mount| &**mount)
+    }
+}
+
+impl fmt::Debug for About<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "About record {} by the {}", self.sequence, self.actor.role())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The state of a projection is changed by records alone.
 use clawnet_core::*;
 
-fn change<P: Projection + Default>(kernel: &Kernel) {
+fn change<P: Projection>(kernel: &Kernel) {
     let looked = kernel.read(|state: &mut P| std::mem::size_of_val(state));
     drop(looked);
 }
