@@ -93,11 +93,11 @@ async fn knows_no_way_to_nobody(stage: Stage) {
 }
 
 async fn pushes_back_by_number(stage: Stage) {
-    pushes_back(&stage, 0, 600).await;
+    pushes_back(&stage, 0, 256).await;
 }
 
 async fn pushes_back_by_size(stage: Stage) {
-    pushes_back(&stage, FRAME_BYTES_MAX, 16).await;
+    pushes_back(&stage, FRAME_BYTES_MAX, 4).await;
 }
 
 /// Sends until a send waits, which is after no more than so many; then all that was taken arrives

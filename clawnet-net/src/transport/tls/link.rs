@@ -2,13 +2,13 @@
 use std::sync::Arc;
 
 use clawnet_core::OwnerId;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite::Bytes;
 
 use super::{
     claim::{Binding, Claim, ClaimError, Hello},
     limits::{HELLO_BYTES_MAX, OWNERS_MAX},
-    peer::{Link, Next, Peer},
+    peer::{Link, Peer},
     refusal::{LinkError, LinkEvent},
     socket::{Input, Output, Socket},
     switch::{Greeting, Switch},
@@ -169,7 +169,18 @@ async fn read(
 ) -> Result<(), LinkError> {
     let mut owners = link.proven.owners().len();
     loop {
-        match input.next().await? {
+        let next = input.next();
+        let next = if peer.owes() {
+            // Nobody is woken for an acknowledgement: mostly an answer takes it along.
+            let Ok(next) = timeout(switch.limits.acknowledge_within, next).await else {
+                peer.acknowledge();
+                continue;
+            };
+            next
+        } else {
+            next.await
+        };
+        match next? {
             Message::Frame { number, taken, payload } => {
                 peer.taken_there(link, taken)?;
                 let room = switch.room(payload.len()).await?;
@@ -231,27 +242,18 @@ async fn write(
 ) -> Result<(), LinkError> {
     let mut ping = interval(switch.limits.ping_every);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut acknowledge = false;
     loop {
         claim(switch, output, (binding, &mut claimed)).await?;
-        let owing = loop {
-            match peer.next(link, acknowledge)? {
-                Next::Message(message) => {
-                    // An owner is proven before anything of theirs is sent: so only now, when it is
-                    // known what that is.
-                    claim(switch, output, (binding, &mut claimed)).await?;
-                    output.feed(&message).await?;
-                }
-                Next::Owing => break true,
-                Next::Nothing => break false,
-            }
-            acknowledge = false;
-        };
+        while let Some(message) = peer.next(link)? {
+            // An owner is proven before anything of theirs is sent: so only now, when it is known
+            // what that is.
+            claim(switch, output, (binding, &mut claimed)).await?;
+            output.feed(&message).await?;
+        }
         output.flush().await?;
         tokio::select! {
             biased;
             () = link.work.notified() => {}
-            () = sleep(switch.limits.acknowledge_within), if owing => acknowledge = true,
             _ = ping.tick() => output.ping().await?,
         }
     }

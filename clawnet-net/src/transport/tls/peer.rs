@@ -37,6 +37,8 @@ struct State {
     generation: u64,
     counted_with: Option<String>,
     link: Option<Arc<Link>>,
+    /// Not to wait for a frame before the next acknowledgement.
+    acknowledge: bool,
     way: Way,
 }
 
@@ -65,14 +67,6 @@ pub(super) enum Status {
     Hopeless,
 }
 
-/// What to write next.
-pub(super) enum Next {
-    Message(Message),
-    /// Nothing now; something is to be acknowledged soon.
-    Owing,
-    Nothing,
-}
-
 impl Peer {
     pub(super) fn new(node: PublicKey, name: String) -> Self {
         let state = State {
@@ -80,6 +74,7 @@ impl Peer {
             generation: 0,
             counted_with: None,
             link: None,
+            acknowledge: false,
             way: Way::default(),
         };
         Self {
@@ -150,35 +145,49 @@ impl Peer {
     ) -> Result<(), LinkError> {
         let mut state = self.current(link)?;
         let freed = state.session.joined(theirs, join)?;
+        // Under the lock, as in `detach`: the last to say how it is must be the last to know.
+        self.status.send_replace(Status::Up);
         drop(state);
         self.free(freed);
-        self.status.send_replace(Status::Up);
         Ok(())
     }
 
-    /// A connection is over. Says whether it was the link.
+    /// A connection is over: if it was the link, there is none now.
     pub(super) fn detach(&self, link: &Arc<Link>) -> Result<(), LinkError> {
         let mut state = self.current(link)?;
         state.link = None;
-        drop(state);
         self.status.send_replace(Status::Down);
+        drop(state);
         Ok(())
     }
 
     /// What to write on this link, if it still is the one.
-    pub(super) fn next(&self, link: &Arc<Link>, acknowledge: bool) -> Result<Next, LinkError> {
+    pub(super) fn next(&self, link: &Arc<Link>) -> Result<Option<Message>, LinkError> {
         let mut state = self.current(link)?;
         if let Some((number, payload)) = state.session.next_frame() {
             let taken = state.session.tell();
-            return Ok(Next::Message(Message::Frame { number, taken, payload }));
+            return Ok(Some(Message::Frame { number, taken, payload }));
         }
-        Ok(match (state.session.due(), acknowledge) {
-            (Due::Nothing, _) => Next::Nothing,
-            (Due::Later, false) => Next::Owing,
-            (Due::Later, true) | (Due::Now, _) => {
-                Next::Message(Message::Taken(state.session.tell()))
-            }
+        let asked = std::mem::take(&mut state.acknowledge);
+        Ok(match state.session.due() {
+            Due::Now => Some(Message::Taken(state.session.tell())),
+            Due::Later if asked => Some(Message::Taken(state.session.tell())),
+            Due::Later | Due::Nothing => None,
         })
+    }
+
+    /// Whether something came that was not acknowledged, taken or not.
+    pub(super) fn owes(&self) -> bool {
+        self.lock().session.owes()
+    }
+
+    /// Acknowledges what was taken, without waiting for a frame to ride along with.
+    pub(super) fn acknowledge(&self) {
+        let mut state = self.lock();
+        if state.session.due() != Due::Nothing {
+            state.acknowledge = true;
+            state.wake();
+        }
     }
 
     /// A frame came over this link. `give` gets it, under the lock, if it is the next: so no frame
@@ -208,8 +217,7 @@ impl Peer {
     /// The host here took a frame.
     pub(super) fn taken_here(&self, epoch: u64, frame: (u64, usize)) {
         let mut state = self.lock();
-        let before = state.session.due();
-        if state.session.taken_here(epoch, frame) != before {
+        if state.session.taken_here(epoch, frame) == Due::Now {
             state.wake();
         }
     }
@@ -318,4 +326,45 @@ impl State {
 pub(super) enum Dialling {
     Begun,
     ToBegin,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attach(peer: &Peer, counted: Option<u64>, theirs: &str) -> Result<u64, LinkError> {
+        let proven = Proven::on_the_word_of_a_transport([]);
+        peer.attach(proven, counted, theirs).map(|(_, join)| join.generation)
+    }
+
+    #[test]
+    fn the_link_is_the_one_that_was_counted_last() {
+        let peer = Peer::new(PublicKey::from_bytes([1; 32]), "one".to_owned());
+        assert_eq!(attach(&peer, Some(2), "two"), Ok(2));
+        // Two connections were dialled at once, and what was said first comes last.
+        assert_eq!(attach(&peer, Some(1), "two"), Err(LinkError::Replaced));
+        assert_eq!(attach(&peer, Some(2), "two"), Err(LinkError::Replaced));
+        assert_eq!(attach(&peer, Some(3), "two"), Ok(3));
+        // Who begins anew counts anew.
+        assert_eq!(attach(&peer, Some(1), "two again"), Ok(1));
+        assert_eq!(attach(&peer, None, "two again"), Ok(2));
+    }
+
+    #[test]
+    fn only_the_link_moves_frames() {
+        let peer = Peer::new(PublicKey::from_bytes([1; 32]), "one".to_owned());
+        let attach = || peer.attach(Proven::on_the_word_of_a_transport([]), None, "two").unwrap();
+        let join = |generation| Join { generation, first: 1, has: None };
+        let (old, _) = attach();
+        peer.joined(&old, "two", join(1)).unwrap();
+        let (new, _) = attach();
+        assert_eq!(peer.incoming(&old, (1, 0), |_| panic!("it came")), Err(LinkError::Replaced));
+        assert_eq!(peer.next(&old), Err(LinkError::Replaced));
+        assert_eq!(peer.taken_there(&old, 0), Err(LinkError::Replaced));
+        assert_eq!(peer.detach(&old), Err(LinkError::Replaced));
+        peer.joined(&new, "two", join(2)).unwrap();
+        assert_eq!(*peer.status().borrow(), Status::Up);
+        assert_eq!(peer.detach(&new), Ok(()));
+        assert_eq!(*peer.status().borrow(), Status::Down);
+    }
 }

@@ -150,6 +150,11 @@ impl Session {
         self.due()
     }
 
+    /// Whether something came that was not acknowledged, taken or not.
+    pub(super) fn owes(&self) -> bool {
+        self.received > self.told
+    }
+
     /// Whether something is to be acknowledged.
     pub(super) fn due(&self) -> Due {
         let untold = self.taken.saturating_sub(self.told);

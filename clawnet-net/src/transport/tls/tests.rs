@@ -101,8 +101,15 @@ async fn pair(known: bool) -> (TlsTransport, TlsTransport) {
     for owner in [2, 12] {
         map.put(owner, address, known.then(|| node(202)));
     }
-    timeout(SOON, one.connect(owner(2))).await.unwrap().unwrap();
+    link(&one, &two).await;
     (one, two)
+}
+
+/// Has the first link with the host of owner 2, until both sides know it.
+async fn link(one: &TlsTransport, two: &TlsTransport) {
+    let mut events = two.events();
+    timeout(SOON, one.connect(owner(2))).await.unwrap().unwrap();
+    up(&mut events).await;
 }
 
 /// Waits for an event of this kind, and gives what it says.

@@ -48,7 +48,7 @@ async fn a_hundred_cuts_lose_repeat_and_reorder_nothing() {
     let two = host(202, &[2], &map, limits()).await;
     let wire = Wire::to(listening(&two).await).await;
     map.put(2, wire.address, Some(node(202)));
-    timeout(SOON, one.connect(owner(2))).await.unwrap().unwrap();
+    link(&one, &two).await;
     let send = async |from: &TlsTransport, to, seed| {
         let mut chance = Chance::from_seed(seed);
         for nth in 0..FRAMES {

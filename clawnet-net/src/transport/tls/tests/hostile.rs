@@ -282,6 +282,23 @@ async fn a_number_comes_once_whatever_the_other_side_says() {
     server.goes_on().await;
 }
 
+/// Nor does the host wait for it to come.
+#[tokio::test]
+async fn what_announces_too_much_is_refused_before_it_comes() {
+    let mut server = Server::new(limits()).await;
+    let mut stream = over_tls(server.address, secret(201).client(None).unwrap()).await.unwrap();
+    let request = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        Sec-WebSocket-Protocol: clawnet-link-1\r\n\r\n";
+    // A masked binary message of a hundred million bytes, of which the first do not follow.
+    let head = [&[0x82, 0xff][..], &100_000_000_u64.to_be_bytes(), &[0; 4]].concat();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.write_all(&head).await.unwrap();
+    stream.flush().await.unwrap();
+    assert_eq!(refused(&mut server.events).await, LinkError::TooLarge);
+    server.goes_on().await;
+}
+
 #[tokio::test]
 async fn whoever_is_silent_is_broken_off() {
     let short = TlsLimits {
