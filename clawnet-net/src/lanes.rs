@@ -64,10 +64,33 @@ pub(crate) enum Load {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Look(u64);
 
+/// Has a lane looked at when it goes: whatever became of what was begun, a dropped future too, the
+/// ledger knows it.
+#[must_use]
+pub(crate) struct Stirring<'l> {
+    lanes: &'l Lanes,
+    peer: Option<OwnerId>,
+}
+
+impl Stirring<'_> {
+    /// All there is to send was handed over.
+    pub(crate) fn calm(mut self) {
+        self.peer = None;
+    }
+}
+
+impl Drop for Stirring<'_> {
+    fn drop(&mut self) {
+        self.peer.into_iter().for_each(|peer| self.lanes.stir(peer));
+    }
+}
+
 /// How many frames are remembered, and answers: a counterpart has at most 256 sessions here.
 const REMEMBERED_MAX: usize = 512;
 /// How many new frames wait before the ledger is asked instead.
 const FRESH_MAX: usize = 32;
+/// How many may wait at once for something to send.
+const WAITING_MAX: usize = 64;
 /// How many counterparts are remembered. Whoever is forgotten is sent things once more.
 const LANES_MAX: usize = 4096;
 
@@ -88,6 +111,11 @@ impl Lanes {
             lane.unsee();
         }
         state.stir(peer);
+    }
+
+    /// Something is about to be written down that `peer` may have to be told.
+    pub(crate) fn stirring(&self, peer: OwnerId) -> Stirring<'_> {
+        Stirring { lanes: self, peer: Some(peer) }
     }
 
     /// There may be more for `peer` than was put here.
@@ -175,6 +203,10 @@ impl Lanes {
                 return Poll::Ready(std::mem::take(&mut state.stirred).into_iter().collect());
             }
             state.waiting.retain(|waker| !waker.will_wake(context.waker()));
+            // Those who stopped waiting do not say so.
+            if state.waiting.len() >= WAITING_MAX {
+                std::mem::take(&mut state.waiting).into_iter().for_each(Waker::wake);
+            }
             state.waiting.push(context.waker().clone());
             Poll::Pending
         })

@@ -110,14 +110,15 @@ impl Outbox {
         ready()?;
         let said = Said::Sent(signed.clone());
         let body = text.map(str::as_bytes);
+        let peer = way.to.owner();
+        let stirring = self.lanes.stirring(peer);
         self.kernel.declare::<Relations>(&said, body).await.map_err(misfit)?;
         // From here on it is the ledger's to be told: what is not handed out now is later.
         let letter = Letter::Entry { path: grown.path, signed, text: text.map(str::to_owned) };
         let envelope = Envelope::new(self.kernel.owner_id(), To::Identity(way.to), letter);
-        let peer = way.to.owner();
-        match envelope.encode() {
-            Ok(frame) => self.lanes.put(peer, Token::Entry(session, number), frame),
-            Err(_) => self.lanes.stir(peer),
+        if let Ok(frame) = envelope.encode() {
+            self.lanes.put(peer, Token::Entry(session, number), frame);
+            stirring.calm();
         }
         Ok(number)
     }

@@ -3,7 +3,7 @@ use clawnet_core::{Digest, OwnerId};
 
 use super::Party;
 use crate::{
-    entry::{END, End, SignedEnd},
+    entry::{END, ENTRY, End, SignedEnd, SignedEntry},
     id::SessionId,
     lanes::{Load, Token},
     relations::Due,
@@ -99,6 +99,10 @@ impl Party {
                     Some(turn) => self.text(turn.body).await?,
                     None => None,
                 };
+                // Signed again: the key it was signed with may be replaced by now.
+                let SignedEntry { entry, head, .. } = *signed;
+                let signature = kernel.vouch(ENTRY, &entry.said_at(head)).ok()?;
+                let signed = Box::new(SignedEntry::new(entry, head, signature));
                 let from = from.unwrap_or(0);
                 let path = kernel.growth_to(from, signed.head.size).await.ok()?.path;
                 (to, Letter::Entry { path, signed, text })

@@ -237,9 +237,10 @@ impl Party {
         let peer = peer.ok_or(Reason::Unknown)?;
         let body = Digest::of_content(text.as_bytes());
         let said = Said::Decided(Decision::Release { body, session });
-        owner.declare_with::<Relations>(said, text.as_bytes()).await?;
-        self.desk.lanes.stir(peer);
-        Ok(())
+        let stirring = self.desk.lanes.stirring(peer);
+        let decided = owner.declare_with::<Relations>(said, text.as_bytes()).await;
+        drop(stirring);
+        Ok(decided.map(drop)?)
     }
 
     async fn consent_to(&self, owner: &Owner, session: SessionId) -> Result<(), PartyError> {
@@ -265,9 +266,10 @@ impl Party {
         decision: Decision,
     ) -> Result<(), PartyError> {
         self.check(owner)?;
-        drop(owner.declare::<Relations>(Said::Decided(decision)).await?);
-        self.desk.lanes.stir(peer);
-        Ok(())
+        let stirring = self.desk.lanes.stirring(peer);
+        let decided = owner.declare::<Relations>(Said::Decided(decision)).await;
+        drop(stirring);
+        Ok(decided.map(drop)?)
     }
 }
 

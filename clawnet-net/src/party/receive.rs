@@ -42,7 +42,7 @@ impl Party {
     /// send back over it.
     ///
     /// **Promises** that what is refused changes nothing but its record, and that whoever is no
-    /// contact learns nothing: [`NOBODY`]. **Refuses** whatever says to be from an owner the link has
+    /// contact learns nothing but that their ask arrived: [`NOBODY`]. **Refuses** whatever says to be from an owner the link has
     /// not proven to speak for.
     pub async fn receive(&self, bytes: &[u8], link: &Proven) -> Vec<Vec<u8>> {
         if bytes == NOBODY {

@@ -39,7 +39,12 @@ impl Relations {
             turns_max: proposal.turns_max,
         };
         if let Some(parent) = proposal.parent {
-            let above = self.open_dialogue(parent)?.terms();
+            let dialogue = self.open_dialogue(parent)?;
+            // One identity takes part above and beneath, or nobody drafts anything.
+            if dialogue.ours() != terms.initiator {
+                return Err(Reason::Mismatch);
+            }
+            let above = dialogue.terms();
             terms.ancestry.clone_from(&above.ancestry);
             terms.ancestry.push(above.level());
             terms.scope.clone_from(&above.scope);

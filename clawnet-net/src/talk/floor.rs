@@ -136,7 +136,12 @@ impl Floor<'_> {
     }
 
     /// Words terms for a session beneath this one, on its turns, and keeps the floor: take it
-    /// again. Nobody has agreed to them, and nothing of them leaves before this owner does.
+    /// again. Nobody has agreed to them, and nothing of them leaves before this owner does, but for
+    /// how many turns they take.
+    ///
+    /// Asking somebody is sending to them: the scope of *this* session has to allow `send` on the
+    /// new contact, as the identity's own rules have to. By hand the owner may ask anyway:
+    /// [`Party::propose`](crate::Party::propose).
     ///
     /// It is done because of this session: its terms have to allow `send` to the third owner, at
     /// every level, as the identity's own rules do. An owner proposes by hand without that.

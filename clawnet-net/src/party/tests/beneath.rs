@@ -134,6 +134,20 @@ fn nobody_is_asked_who_is_asking() {
 }
 
 #[test]
+fn nothing_is_drawn_for_another_identity_than_the_one_above() {
+    let three = Three::new();
+    let Three { second, third, above, .. } = &three;
+    let home = block_on(second.owner.identity("home")).unwrap();
+    let shown = Presenting::new(home, "home");
+    block_on(second.party.present(&second.owner, third.id(), shown)).unwrap();
+    settle(&three.all());
+    assert!(three.propose(2).is_err());
+    let proposal = Proposal::to(third.id(), "can you?").turns(2).within(*above);
+    assert!(block_on(second.party.propose(&second.owner, proposal)).is_err());
+    assert_eq!(second.party.session(*above).unwrap().set_aside(), 0);
+}
+
+#[test]
 fn the_owner_asks_by_hand_too() {
     let three = Three::new();
     let Three { second, third, above, .. } = &three;

@@ -128,6 +128,22 @@ fn what_is_due_survives_a_crash_at_every_step() {
 }
 
 #[test]
+fn what_was_signed_with_a_key_that_was_replaced_is_signed_again() {
+    let (one, other, session) = pair(10);
+    one.say(session, "one", Mark::Continue).unwrap();
+    assert_eq!(one.outgoing(&other).len(), 1, "and it is lost");
+    block_on(one.owner.certify(key(88).public_key())).unwrap();
+    one.party.kernel().sign_with(key(88));
+    block_on(one.party.tick()).unwrap();
+    one.party.again(other.id());
+    settle(&[&one, &other]);
+    assert_eq!(other.party.session(session).unwrap().last, 1);
+    other.say(session, "two", Mark::Continue).unwrap();
+    settle(&[&one, &other]);
+    assert_eq!(one.told(session), other.told(session));
+}
+
+#[test]
 fn what_never_arrived_counts_at_neither_side() {
     let (one, other, session) = pair(10);
     one.say(session, "lost", Mark::Continue).unwrap();
