@@ -38,6 +38,8 @@ mod limits;
 mod presence;
 mod queue;
 mod run;
+#[cfg(feature = "tokio")]
+mod speaker;
 mod timer;
 mod work;
 

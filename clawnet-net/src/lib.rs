@@ -117,6 +117,8 @@ pub use briefing::{Briefing, Foreign};
 pub use contact::{Bond, Contact, Keys, Presenting};
 pub use dialogue::{Dialogue, Drawn, Ended, Pauses, Side, Standing, Wording};
 pub use entry::{End, Ending, Entry, LedgerHead, Mark, SignedEnd, SignedEntry, Turn, What};
+#[cfg(feature = "tokio")]
+pub use host::TokioTimer;
 pub use host::{
     BUSY, Guest, Host, HostCounts, HostError, HostLimits, Hosting, Keyring, Presence, Rate, Timer,
     Whereabouts,
