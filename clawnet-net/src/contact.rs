@@ -15,36 +15,36 @@ use crate::{reason::Reason, said::Review, terms::Terms};
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Contact {
-    /// What they are to each other.
-    pub bond: Bond,
-    /// Whether this owner wants to hear nothing of them.
-    pub blocked: bool,
-    /// Whether their ledger was found not to be kept as ledgers are.
-    pub distrusted: bool,
-    /// Their keys, once they have shown them.
-    pub keys: Option<Keys>,
-    /// How this owner appears to them.
-    pub ours: Option<Presenting>,
-    /// Which turns to them the owner reads before they leave.
-    pub review: Review,
-    /// Since when the bond is what it is.
-    pub since: Timestamp,
-    /// How they appear to this owner.
-    pub theirs: Option<Presenting>,
+    /// The number of their last act that counted.
+    pub(crate) acts: u64,
     /// The number of the act this owner asked with, while it stands.
     pub(crate) asked: Option<u64>,
     /// The number of the act they asked with, while it stands.
     pub(crate) asking: Option<u64>,
+    /// Whether this owner wants to hear nothing of them.
+    pub blocked: bool,
+    /// What they are to each other.
+    pub bond: Bond,
+    /// Whether their ledger was found not to be kept as ledgers are.
+    pub distrusted: bool,
+    /// Their keys, once they have shown them.
+    pub keys: Option<Keys>,
     /// What they wrote when they asked.
     pub(crate) note: String,
-    /// The number of their last act that counted.
-    pub(crate) acts: u64,
+    /// How this owner appears to them.
+    pub ours: Option<Presenting>,
     /// Decisions they have not been shown for certain, the oldest first.
     pub(crate) pending: VecDeque<Pending>,
     /// The act by which this owner's keys changed, until they are shown to have been told.
     pub(crate) rekeyed: Option<u64>,
+    /// Which turns to them the owner reads before they leave.
+    pub review: Review,
     /// How many sessions with them are not over.
     pub(crate) sessions: u32,
+    /// Since when the bond is what it is.
+    pub since: Timestamp,
+    /// How they appear to this owner.
+    pub theirs: Option<Presenting>,
 }
 
 /// What two owners are to each other, at one kernel.
@@ -88,14 +88,14 @@ impl Presenting {
 pub struct Keys {
     /// The owner's key that this owner accepted.
     pub accepted: PublicKey,
-    /// Their kernel's key, which signs what they say.
-    pub kernel: PublicKey,
-    /// The owner's key now. Another than the accepted one waits to be looked at.
-    pub owner: PublicKey,
     /// The number of the act that certified the kernel's key.
     certified: u64,
     /// The content digest of the credential whose signatures were verified.
     digest: Digest,
+    /// Their kernel's key, which signs what they say.
+    pub kernel: PublicKey,
+    /// The owner's key now. Another than the accepted one waits to be looked at.
+    pub owner: PublicKey,
     /// Every key the owner ever had, each with the act since which.
     past: Vec<(u64, PublicKey)>,
     /// How often the owner's key had changed.
@@ -107,9 +107,9 @@ pub struct Keys {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Pending {
     pub(crate) act: SignedAct,
+    pub(crate) terms: Option<Box<Terms>>,
     /// The text that goes with it, kept beside the ledger.
     pub(crate) text: Option<Digest>,
-    pub(crate) terms: Option<Box<Terms>>,
 }
 
 impl Contact {

@@ -20,66 +20,66 @@ use crate::{
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Dialogue {
-    /// Which side of it this is.
-    pub role: Side,
-    /// The terms agreed on, or to be agreed on.
-    pub wording: Wording,
-    /// Other terms that would take their place, while one owner has agreed and the other not yet.
-    pub amended: Option<Box<Wording>>,
-    /// Whether both have agreed once.
-    pub opened: bool,
-    /// How it ended, if it has.
-    pub ended: Option<Ended>,
-    /// How many turns were said, those on the way included, and those of children that came back.
-    pub used: u32,
-    /// Turns set aside for sessions beneath this one, until they come back.
-    pub drawn: BTreeMap<SessionId, Drawn>,
-    /// The number of the last entry held here.
-    pub last: u64,
-    /// Who may say the next thing.
-    pub floor: Side,
-    /// The result of this session that its far end let be told one level up.
-    pub released: Option<Digest>,
-    /// The one agent that may speak here, if the owner chose one.
-    pub speaker: Option<AgentId>,
-    /// Whether this owner, the other, or both have to resume it.
-    pub pauses: Pauses,
-    /// When anything was last said, or it was drafted.
-    pub last_at: Timestamp,
-    /// The content digest of what the other side said last.
-    pub(crate) heard: Option<Digest>,
-    /// The records of all entries held here, in their order.
-    pub(crate) said: Vec<u64>,
-    /// The digest of the last entry, or of the terms.
-    pub(crate) previous: Digest,
-    /// All terms this owner has said yes to: something may be on its way under any of them.
-    pub(crate) consented: Vec<Digest>,
-    /// How often turns were set aside, by either side.
-    pub(crate) draws: u32,
-    /// Entries sent from here that are not known to have arrived, the oldest first.
-    pub(crate) in_flight: VecDeque<SignedEntry>,
-    /// The other side's ledger, as its last entry showed it.
-    pub(crate) head: Option<LedgerHead>,
-    /// The size of this ledger that the other side is known to have been shown.
-    pub(crate) proven: Option<u64>,
-    /// How often each side said its last turn: this one's first.
-    pub(crate) repeated: [Option<(Digest, u8)>; 2],
-    /// Whether the identity did anything else because of this session since its last turn.
-    pub(crate) touched: bool,
-    /// Sessions beneath this one that were drafted here, over or not.
-    pub(crate) children: Vec<SessionId>,
-    /// What came back of turns this side had set aside, to undo that if it never arrived.
-    pub(crate) returned: BTreeMap<SessionId, Drawn>,
-    /// How many turns it cost the session above, counted when it ended.
-    pub(crate) cost: u32,
-    /// Sessions beneath this one that something came from, and whose result was not released.
-    pub(crate) unreleased: BTreeSet<SessionId>,
     /// The record by which both had agreed to the terms in force.
     pub(crate) agreed: u64,
-    /// Whether the other side knows that it ended.
-    pub(crate) told: bool,
+    /// Other terms that would take their place, while one owner has agreed and the other not yet.
+    pub amended: Option<Box<Wording>>,
+    /// Sessions beneath this one that were drafted here, over or not.
+    pub(crate) children: Vec<SessionId>,
+    /// All terms this owner has said yes to: something may be on its way under any of them.
+    pub(crate) consented: Vec<Digest>,
+    /// How many turns it cost the session above, counted when it ended.
+    pub(crate) cost: u32,
+    /// Turns set aside for sessions beneath this one, until they come back.
+    pub drawn: BTreeMap<SessionId, Drawn>,
+    /// How often turns were set aside, by either side.
+    pub(crate) draws: u32,
+    /// How it ended, if it has.
+    pub ended: Option<Ended>,
     /// Counts what changes what may be done because of it.
     pub(crate) epoch: u64,
+    /// Who may say the next thing.
+    pub floor: Side,
+    /// The other side's ledger, as its last entry showed it.
+    pub(crate) head: Option<LedgerHead>,
+    /// The content digest of what the other side said last.
+    pub(crate) heard: Option<Digest>,
+    /// Entries sent from here that are not known to have arrived, the oldest first.
+    pub(crate) in_flight: VecDeque<SignedEntry>,
+    /// The number of the last entry held here.
+    pub last: u64,
+    /// When anything was last said, or it was drafted.
+    pub last_at: Timestamp,
+    /// Whether both have agreed once.
+    pub opened: bool,
+    /// Whether this owner, the other, or both have to resume it.
+    pub pauses: Pauses,
+    /// The digest of the last entry, or of the terms.
+    pub(crate) previous: Digest,
+    /// The size of this ledger that the other side is known to have been shown.
+    pub(crate) proven: Option<u64>,
+    /// The result of this session that its far end let be told one level up.
+    pub released: Option<Digest>,
+    /// How often each side said its last turn: this one's first.
+    pub(crate) repeated: [Option<(Digest, u8)>; 2],
+    /// What came back of turns this side had set aside, to undo that if it never arrived.
+    pub(crate) returned: BTreeMap<SessionId, Drawn>,
+    /// Which side of it this is.
+    pub role: Side,
+    /// The records of all entries held here, in their order.
+    pub(crate) said: Vec<u64>,
+    /// The one agent that may speak here, if the owner chose one.
+    pub speaker: Option<AgentId>,
+    /// Whether the other side knows that it ended.
+    pub(crate) told: bool,
+    /// Whether the identity did anything else because of this session since its last turn.
+    pub(crate) touched: bool,
+    /// Sessions beneath this one that something came from, and whose result was not released.
+    pub(crate) unreleased: BTreeSet<SessionId>,
+    /// How many turns were said, those on the way included, and those of children that came back.
+    pub used: u32,
+    /// The terms agreed on, or to be agreed on.
+    pub wording: Wording,
 }
 
 /// One of the two sides of a session.
@@ -109,12 +109,12 @@ impl Side {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Wording {
-    /// The terms.
-    pub terms: Terms,
     /// Their digest.
     pub digest: Digest,
     /// This owner's consent.
     pub ours: Option<SignedAct>,
+    /// The terms.
+    pub terms: Terms,
     /// The other owner's.
     pub theirs: Option<SignedAct>,
 }

@@ -81,9 +81,7 @@ async fn rate(pairs: usize) -> f64 {
     let mut running = Vec::new();
     for (host, transport) in [(here, one), (there, two)] {
         let transport: Arc<dyn Transport> = Arc::new(transport);
-        running.push(tokio::spawn(async move {
-            host.run(transport, Arc::new(TokioTimer)).await
-        }));
+        running.push(tokio::spawn(async move { host.run(transport, Arc::new(TokioTimer)).await }));
     }
     let turns: usize = all.iter().map(|(.., sessions)| sessions.len() * TURNS as usize).sum();
     let begin = Instant::now();
