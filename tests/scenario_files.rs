@@ -50,7 +50,7 @@ fn check_held(name: &str, text: &str, store: Option<&Path>) -> Vec<Value> {
 
 #[test]
 fn every_file_holds_in_memory() {
-    assert!(files().len() >= 29);
+    assert!(files().len() >= 40);
     for (name, text) in files() {
         check_held(&name, &text, None);
     }
