@@ -15,7 +15,8 @@
 //! - [`law`] says what must hold after every step, without asking the rules;
 //! - [`moves`] lists what may happen next, for a search to try;
 //! - [`scene`] is where a search starts and how far it goes;
-//! - [`search`] is the search, the only file here that needs more than the standard library.
+//! - [`search`] is the search, the only file of the model that needs more than the standard library;
+//! - `twin` puts the same commands to real kernels, and compares.
 //!
 //! Left out: bodies and their sizes, signed heads, stalls, releases, and who speaks for an
 //! identity. They do not touch the counts, the floor or the life of a session, but to end it.
@@ -43,3 +44,6 @@ pub mod moves;
 pub mod scene;
 
 pub mod search;
+
+#[cfg(test)]
+mod twin;

@@ -7,7 +7,7 @@ use super::terms::{Address, Owner, Scope, Session, Terms};
 use super::world::{Bug, World};
 
 /// Most turns that may be agreed on here.
-const TURNS_MAX: u8 = 3;
+const TURNS_MAX: u8 = 7;
 
 impl World {
     pub(super) fn propose(&mut self, draft: Draft) -> Result<(), Refusal> {

@@ -60,6 +60,8 @@ pub struct Side {
     pub number: u8,
     /// The codes of all entries, eight bits each.
     pub chain: u128,
+    /// We drafted it.
+    pub initiated: bool,
     /// Whether we may speak.
     pub floor: bool,
     /// Our own entries that nothing has proven, oldest first.
@@ -87,6 +89,7 @@ impl Side {
             drawn: 0,
             number: 0,
             chain: 0,
+            initiated,
             floor: initiated,
             flight: Vec::new(),
             shares: Vec::new(),

@@ -296,7 +296,16 @@ impl World {
     /// The sender hears what came of an act, unless it may come to something yet.
     fn answer(&mut self, command: &Command, outcome: Outcome) {
         let Command::Deliver(message) = *command else { return };
-        let later = [Refusal::KeyChanged, Refusal::Limit, Refusal::Paused].map(Outcome::Refused);
+        // Nobody who answers like nobody has said which message was meant.
+        let later = [
+            Refusal::KeyChanged,
+            Refusal::Limit,
+            Refusal::NotOpen,
+            Refusal::OutOfOrder,
+            Refusal::Paused,
+            Refusal::Unknown,
+        ];
+        let later = later.map(Outcome::Refused);
         let Some(act) = message.body.act().filter(|_| !later.contains(&outcome)) else { return };
         if let Ok(contact) = self.contact(message.from, message.to)
             && contact.answered + 1 == act
