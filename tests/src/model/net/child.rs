@@ -1,8 +1,8 @@
 //! Sessions below sessions: what they take from above, and what they give back.
 
 use super::command::{Draft, Kind, Refusal};
-use super::side::Phase;
-use super::terms::{Owner, Scope, Session, Terms};
+use super::side::{Phase, Side};
+use super::terms::{Owner, Session, Terms};
 use super::world::{Bug, World};
 
 impl World {
@@ -29,20 +29,21 @@ impl World {
         if !self.off(Bug::OwnScopeOnly) {
             terms.scope = agreed.scope.then(draft.grant);
         }
+        let said = usize::from(draft.depth_said);
+        if !self.off(Bug::DepthAsSaid) {
+            self.fits_chain(terms)?;
+        } else if said > self.rules.depth_max {
+            return Err(Refusal::Malformed);
+        }
         if agreed.role(draft.owner) != Some(terms.initiator.who) {
             return Err(Refusal::Mismatch);
         }
         let share = side.share_of(draft.owner, child);
         let share = share.or_else(|| side.share(child).filter(|_| self.off(Bug::DrawIsNobodys)));
-        let share = share.ok_or(Refusal::Limit)?;
-        if share.turns < draft.turns_max {
-            return Err(Refusal::Limit);
+        match share {
+            Some(share) if share.turns >= draft.turns_max => Ok(()),
+            Some(_) | None => Err(Refusal::Limit),
         }
-        if self.off(Bug::DepthAsSaid) {
-            let deep = usize::from(draft.depth_said) > self.rules.depth_max;
-            return if deep { Err(Refusal::Malformed) } else { Ok(()) };
-        }
-        self.fits_chain(terms)
     }
 
     /// Depth and owners, as far as they can be seen in the terms.
@@ -76,6 +77,15 @@ impl World {
         if !terms.scope.begins_with(agreed.scope) && !self.off(Bug::OwnScopeOnly) {
             return Err(Refusal::Mismatch);
         }
+        self.fits_share(owner, terms)
+    }
+
+    /// Whether as many turns were set aside above as terms of a child have.
+    pub(super) fn fits_share(&self, owner: Owner, terms: &Terms) -> Result<(), Refusal> {
+        let Some(level) = terms.parent().filter(|_| terms.initiator.owner == owner) else {
+            return Ok(());
+        };
+        let parent = self.side(owner, level.session)?;
         let share = parent.share_of(owner, terms.session).ok_or(Refusal::Limit)?;
         if terms.turns_max > share.turns && !self.off(Bug::ChildOutgrowsDraw) {
             return Err(Refusal::Limit);
@@ -83,17 +93,14 @@ impl World {
         Ok(())
     }
 
-    /// Whether new terms leave the scopes of the children that live here as they are.
-    pub(super) fn fits_children(&self, owner: Owner, terms: &Terms) -> Result<(), Refusal> {
-        let mut children = self.kernel(owner)?.sides.values().filter(|side| {
-            let below = side.terms.parent().is_some_and(|level| level.session == terms.session);
-            below && side.is_alive()
-        });
-        let narrow = |scope: Scope| scope.begins_with(terms.scope);
-        if children.all(|side| narrow(side.terms.scope)) || self.off(Bug::OwnScopeOnly) {
-            return Ok(());
+    /// Whether new terms leave the scope as it is while a child may rest on it.
+    pub(super) fn fits_children(&self, side: &Side, terms: &Terms) -> Result<(), Refusal> {
+        let below = side.shares.iter().any(|share| share.back.is_none());
+        let moved = side.agreed.is_some_and(|agreed| agreed.scope != terms.scope);
+        if below && moved && !self.off(Bug::OwnScopeOnly) {
+            return Err(Refusal::Mismatch);
         }
-        Err(Refusal::Mismatch)
+        Ok(())
     }
 
     /// Sets turns of a session aside for a child, which gets its name by that.

@@ -77,7 +77,7 @@ impl World {
             return Err(Refusal::Limit);
         }
         self.fits_parent(owner, terms)?;
-        self.fits_children(owner, terms)
+        self.fits_children(self.side(owner, terms.session)?, terms)
     }
 
     fn tell_consent(&mut self, owner: Owner, terms: Terms) -> Result<(), Refusal> {
@@ -95,10 +95,6 @@ impl World {
         let side = self.side(owner, session)?;
         if !side.is_alive() {
             return Err(Refusal::Closed);
-        }
-        // Who does not know what was set aside above cannot say what is left of it.
-        if side.terms.parent().is_some() && side.terms.initiator.owner != owner {
-            return Err(Refusal::Limit);
         }
         let revision = side.terms.revision + 1;
         let terms = Terms { revision, turns_max, scope, ..side.terms };
@@ -176,6 +172,9 @@ impl World {
         if side.phase == Phase::Active && terms.turns_max <= side.used + side.drawn {
             return Err(Refusal::Limit);
         }
+        self.fits_share(owner, &terms)?;
+        self.fits_children(self.side(owner, session)?, &terms)?;
+        let side = self.side_mut(owner, session)?;
         let ours = keeps && side.consent.ours;
         side.amend(terms, Pair { ours, theirs: true });
         side.open();

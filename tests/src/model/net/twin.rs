@@ -37,7 +37,7 @@ const SCENE: Scene = Scene {
         Menu::Closes,
         Menu::Roots,
     ],
-    in_order: true,
+    in_order: false,
     ..PAIR
 };
 
@@ -128,6 +128,9 @@ impl Tale {
 
     /// Drafts come with their owner's consent, and children with the turns set aside for them.
     fn run_all(&mut self, command: Command) {
+        if self.is_lowered(&command) {
+            return;
+        }
         match command {
             Command::Propose(Draft { parent: Some(_), .. }) | Command::Expire(..) => {}
             Command::Propose(draft) => {
@@ -145,6 +148,17 @@ impl Tale {
         }
     }
 
+    /// Fewer turns than were agreed on: whether that is refused depends on what is on its way.
+    fn is_lowered(&self, command: &Command) -> bool {
+        let (owner, session, turns_max) = match *command {
+            Command::Amend(owner, session, turns_max, _) => (owner, session, turns_max),
+            Command::Consent(owner, terms) => (owner, terms.session, terms.turns_max),
+            _ => return false,
+        };
+        let agreed = self.world.side(owner, session).ok().and_then(|side| side.agreed);
+        agreed.is_some_and(|agreed| turns_max < agreed.turns_max)
+    }
+
     /// One call of the real party does it all, and stops where the model stops.
     fn propose(&mut self, commands: &[Command], draft: Draft) {
         let name = self.world.next;
@@ -154,10 +168,9 @@ impl Tale {
             let (next, said) = step(&world, command);
             self.told.push(format!("{command:?} -> {said:?}"));
             done &= said == Outcome::Done;
-            world = next;
-            if !done {
-                break;
-            }
+            // Nothing is set aside for terms that nobody can agree to, or with a stranger.
+            let nothing = [Refusal::Malformed, Refusal::Unknown].map(Outcome::Refused);
+            world = if nothing.contains(&said) { self.world.clone() } else { next };
         }
         if done && let Ok(side) = world.side(draft.owner, name) {
             let command = Command::Consent(draft.owner, side.terms);
@@ -257,7 +270,7 @@ impl Tale {
             1 => {
                 let roll = self.dice.roll();
                 self.told.push(format!("tamper {sent:?} {roll}"));
-                self.real.tamper(&sent, roll);
+                self.real.tamper(&sent.message, roll);
                 self.compare();
             }
             _ => {
