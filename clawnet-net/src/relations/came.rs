@@ -189,7 +189,9 @@ impl Relations {
         }
         dialogue.check_next(dialogue.role.other(), &entry.what, about.at())?;
         let agreed = dialogue.consented.contains(&entry.terms);
-        if !agreed || entry.previous != dialogue.previous {
+        // Nothing is before the first one but the terms it is said under.
+        let previous = if dialogue.last == 0 { entry.terms } else { dialogue.previous };
+        if !agreed || entry.previous != previous {
             return Err(Reason::Mismatch);
         }
         match dialogue.head {

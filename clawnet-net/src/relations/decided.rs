@@ -284,6 +284,9 @@ impl Relations {
         match dialogue.amended.take() {
             Some(amended) if amended.agreed() => {
                 dialogue.wording = *amended;
+                if dialogue.last == 0 {
+                    dialogue.previous = dialogue.wording.digest;
+                }
             }
             Some(amended) => dialogue.amended = Some(amended),
             None if dialogue.wording.agreed() && !dialogue.opened => {

@@ -281,6 +281,26 @@ fn amending_resets_both_and_pauses() {
 }
 
 #[test]
+fn the_first_entry_names_the_terms_it_is_said_under() {
+    let (one, other) = two();
+    let terms = one.draft(&Proposal::to(other.id(), "valves").turns(4)).unwrap();
+    let session = terms.session;
+    let ours = one.consent(&terms).unwrap();
+    one.show(&other, &ours, Some(terms.clone())).unwrap();
+    // It opens there, and here other terms are worded before that is known.
+    other.consent(&terms).unwrap();
+    let mut more = terms;
+    (more.revision, more.turns_max) = (2, 8);
+    one.say(&Said::Drafted(Box::new(more.clone()))).unwrap();
+    let ours = one.consent(&more).unwrap();
+    one.show(&other, &ours, Some(more.clone())).unwrap();
+    let theirs = other.consent(&more).unwrap();
+    other.show(&one, &theirs, None).unwrap();
+    one.send(&other, &one.turn(session, "1", Mark::Continue)).unwrap();
+    other.send(&one, &other.turn(session, "2", Mark::Continue)).unwrap();
+}
+
+#[test]
 fn a_child_is_paid_for_narrower_and_closed_first() {
     let clock = ManualClock::at(Timestamp::from_millis(1_795_000_000_000));
     let all: Vec<_> = (1..=3).map(|seed| One::new(seed, &clock)).collect();
