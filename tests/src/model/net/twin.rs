@@ -54,8 +54,7 @@ struct Tale {
 impl Tale {
     fn begin(seed: u64) -> Self {
         let real = Real::new(SCENE.owners);
-        let mut tale =
-            Self { dice: Dice::new(seed), world: SCENE.start(), real, told: Vec::new() };
+        let mut tale = Self { dice: Dice::new(seed), world: SCENE.start(), real, told: Vec::new() };
         tale.world.rules.acquainted = false;
         tale.acquaint();
         tale
@@ -140,8 +139,7 @@ impl Tale {
                 let peer = self.peer(owner);
                 let child = self.world.next;
                 let parent = Some((parent, child));
-                let draft =
-                    Draft { owner, peer, parent, turns_max, grant: false, depth_said: 0 };
+                let draft = Draft { owner, peer, parent, turns_max, grant: false, depth_said: 0 };
                 self.propose(&[command, Command::Propose(draft)], draft);
             }
             command => self.run(command),
@@ -244,7 +242,9 @@ impl Tale {
             }
             Command::Turn(owner, session, mark) => Command::Turn(owner, session + 1, mark),
             Command::Propose(draft) => Command::Propose(Draft { turns_max: 0, ..draft }),
-            Command::Draw(owner, parent, turns) if coin => Command::Draw(other(owner), parent, turns),
+            Command::Draw(owner, parent, turns) if coin => {
+                Command::Draw(other(owner), parent, turns)
+            }
             Command::Draw(owner, parent, _) => Command::Draw(owner, parent, 3),
             Command::GiveBack(owner, parent, child) => {
                 Command::GiveBack(other(owner), parent, child)

@@ -2,8 +2,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use clawnet_core::{
-    Act, Action, Agent, Event, Grant, IdentityId, Kernel, ManualClock, MemoryStore, OwnerId, Region,
-    Signer as _, SoftwareKey, Timestamp,
+    Act, Action, Agent, Event, Grant, IdentityId, Kernel, ManualClock, MemoryStore, OwnerId,
+    Region, Signer as _, SoftwareKey, Timestamp,
 };
 use clawnet_net::{
     Amendment, Bond, Decision, Dialogue, Ending, Envelope, Letter, Mark, NOBODY, Party, PartyError,
@@ -60,8 +60,7 @@ impl One {
             }
             let (id, party) = (kernel.owner_id(), Party::of(Arc::new(kernel)).unwrap());
             let link = Proven::on_the_word_of_a_transport([id]);
-            let (agents, identities) =
-                (agents.try_into().unwrap(), identities.try_into().unwrap());
+            let (agents, identities) = (agents.try_into().unwrap(), identities.try_into().unwrap());
             Self { agents, identities, id, owner, party, link }
         })
     }
@@ -146,9 +145,7 @@ impl Real {
         }
         let done = block_on(async {
             Some(match *command {
-                Command::Ask(_, peer, who) => {
-                    party.ask(owner, id(peer), one.shown(who)?, "").await
-                }
+                Command::Ask(_, peer, who) => party.ask(owner, id(peer), one.shown(who)?, "").await,
                 Command::Confirm(by, peer, who, asked) => {
                     let waits = now.contact(by, peer).ok()?.their_ask;
                     if waits != asked {
@@ -166,9 +163,8 @@ impl Real {
                     let session = self.name(terms.session);
                     let dialogue = party.session(session);
                     let wording = dialogue.as_ref().map(wording);
-                    let same = wording.filter(|it| {
-                        it.terms.revision == u32::from(terms.revision) + 1
-                    });
+                    let same =
+                        wording.filter(|it| it.terms.revision == u32::from(terms.revision) + 1);
                     let digest = same.map_or(clawnet_core::Digest::ZERO, |it| it.digest);
                     party.consent(owner, session, digest).await
                 }
@@ -257,9 +253,8 @@ impl Real {
             let Event::Act(signed) = record.event else { continue };
             let Act::Declare { .. } = &signed.act else { continue };
             let Some(Said::Decided(decision)) = signed.declared::<Relations>() else { continue };
-            let session = |id: SessionId| {
-                self.one(owner).party.session(id).map(|dialogue| dialogue.peer())
-            };
+            let session =
+                |id: SessionId| self.one(owner).party.session(id).map(|dialogue| dialogue.peer());
             let peer = match decision {
                 Decision::Ask { peer, .. }
                 | Decision::Confirm { peer, .. }
@@ -326,9 +321,9 @@ impl Real {
             }
             Letter::End(signed) => {
                 let name = session(signed.end.session);
-                Some(Box::new(move |body| {
-                    matches!(body, Body::End(session, ..) if Some(*session) == name)
-                }))
+                Some(Box::new(
+                    move |body| matches!(body, Body::End(session, ..) if Some(*session) == name),
+                ))
             }
             _ => None,
         }
@@ -406,7 +401,8 @@ impl Real {
                 let model = Some(state(side));
                 let real = one.party.session(self.name(*session)).map(|it| self.state(&it));
                 if model != real {
-                    differs.push(format!("{owner} in {session}:\n model {model:?}\nkernel {real:?}"));
+                    differs
+                        .push(format!("{owner} in {session}:\n model {model:?}\nkernel {real:?}"));
                 }
             }
             let (model, real) = (kernel.sides.len(), one.party.sessions().len());
