@@ -1,8 +1,10 @@
 //! What one kernel knows of one counterpart: who they are, how each appears to the other, and what
 //! both have agreed to be.
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
-use clawnet_core::{Act, Credential, Digest, IdentityId, OwnerId, PublicKey, SignedAct, Timestamp};
+use clawnet_core::{
+    Act, Claim, Credential, Digest, IdentityId, OwnerId, PublicKey, SignedAct, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{reason::Reason, said::Review, terms::Terms};
@@ -29,6 +31,8 @@ pub struct Contact {
     pub distrusted: bool,
     /// Their keys, once they have shown them.
     pub keys: Option<Keys>,
+    /// What came of them lately.
+    pub(crate) lately: Lately,
     /// What they wrote when they asked.
     pub(crate) note: String,
     /// How this owner appears to them.
@@ -112,6 +116,35 @@ pub(crate) struct Pending {
     pub(crate) text: Option<Digest>,
 }
 
+/// How many there were within an hour: what counterparts put in this ledger is bounded by that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Lately {
+    count: u32,
+    since: Timestamp,
+}
+
+impl Lately {
+    /// Whether there is room for one more at `at`.
+    pub(crate) fn check(&self, at: Timestamp, max: u32) -> Result<(), Reason> {
+        if self.is_past(at) || self.count < max { Ok(()) } else { Err(Reason::Limit) }
+    }
+
+    /// Counts one more at `at`.
+    pub(crate) fn count(&mut self, at: Timestamp) {
+        if self.is_past(at) {
+            *self = Self { count: 0, since: at };
+        }
+        self.count = self.count.saturating_add(1);
+    }
+
+    fn is_past(&self, at: Timestamp) -> bool {
+        at >= self.since.after(HOUR)
+    }
+}
+
+const HOUR: Duration = Duration::from_hours(1);
+
 impl Contact {
     pub(crate) fn new(bond: Bond, since: Timestamp) -> Self {
         Self {
@@ -130,6 +163,7 @@ impl Contact {
             pending: VecDeque::new(),
             rekeyed: None,
             sessions: 0,
+            lately: Lately::default(),
         }
     }
 
@@ -163,10 +197,13 @@ impl Contact {
 }
 
 impl Keys {
-    /// What `credential` says of `peer`, every signature in it verified, unless it is what is pinned.
+    /// What `credential` says of `peer`, if the signatures in it are good: those are
+    /// [`Keys::claims`].
     ///
     /// # Errors
-    /// `forged` where it does not lead from the pinned keys on, `stale` where it leads there.
+    /// `forged` where it does not lead from the pinned keys on, `stale` where it leads there, or
+    /// certifies a key by an act from before what is pinned: whoever has a key that was replaced
+    /// could sign that.
     pub(crate) fn shown(
         peer: OwnerId,
         credential: &Credential,
@@ -178,18 +215,37 @@ impl Keys {
             if told.digest == pinned.digest {
                 return Ok(pinned.clone());
             }
-            let before =
-                owner_keys(credential).nth(usize::try_from(pinned.rekeys).unwrap_or(usize::MAX));
-            match before {
-                None => return Err(Reason::Stale),
-                Some((_, key)) if key != pinned.owner => return Err(Reason::Forged),
-                Some(_) if told.certified < pinned.certified => return Err(Reason::Stale),
-                Some(_) => {}
+            if told.rekeys < pinned.rekeys {
+                return Err(Reason::Stale);
+            }
+            if !told.past.starts_with(&pinned.past) {
+                return Err(Reason::Forged);
+            }
+            let certificate = |keys: &Self| (keys.kernel, keys.certified);
+            if certificate(&told) != certificate(pinned) && told.certified <= pinned.last_act() {
+                return Err(Reason::Stale);
             }
         }
-        credential.verify().map_err(|_| Reason::Forged)?;
+        credential.claims().map_err(|_| Reason::Forged)?;
         let accepted = pinned.map_or(told.owner, |pinned| pinned.accepted);
         Ok(Self { accepted, ..told })
+    }
+
+    /// The signatures that `credential` rests on, unless it is what is pinned.
+    pub(crate) fn claims(
+        &self,
+        credential: &Credential,
+        pinned: Option<&Self>,
+    ) -> Result<Vec<Claim>, Reason> {
+        if pinned == Some(self) {
+            return Ok(Vec::new());
+        }
+        credential.claims().map_err(|_| Reason::Forged)
+    }
+
+    /// The number of the last act that it tells of.
+    fn last_act(&self) -> u64 {
+        self.past.last().map_or(0, |(since, _)| *since).max(self.certified)
     }
 
     /// Reads it, and believes it. One that nobody was shown before has no accepted key but its own.
@@ -201,6 +257,10 @@ impl Keys {
         let (kernel, certified) = certificate?;
         let past: Vec<_> = owner_keys(credential).collect();
         let (_, owner) = *past.last()?;
+        // Nothing else is in it: what is shown is kept.
+        if credential.acts.len() != past.len() {
+            return None;
+        }
         let rekeys = u32::try_from(past.len().saturating_sub(1)).ok()?;
         let digest = Digest::of_content(&serde_json::to_vec(credential).ok()?);
         Some(Self { accepted: owner, kernel, owner, certified, digest, past, rekeys })

@@ -60,6 +60,8 @@ pub struct Dialogue {
     pub(crate) proven: Option<u64>,
     /// The result of this session that its far end let be told one level up.
     pub released: Option<Digest>,
+    /// How many results were released.
+    pub(crate) releases: u32,
     /// How often each side said its last turn: this one's first.
     pub(crate) repeated: [Option<(Digest, u8)>; 2],
     /// What came back of turns this side had set aside, to undo that if it never arrived.
@@ -199,6 +201,7 @@ impl Dialogue {
             said: Vec::new(),
             consented: Vec::new(),
             draws: 0,
+            releases: 0,
             in_flight: VecDeque::new(),
             head: None,
             proven: None,
@@ -303,7 +306,7 @@ impl Dialogue {
         }
         match what {
             What::Turn(turn) => {
-                if turn.size_bytes > self.terms().bytes_max {
+                if turn.size_bytes > self.terms().bytes_max || turn.results.len() > RESULTS_MAX {
                     return Err(Reason::TooLarge);
                 }
                 if self.left() == 0 { Err(Reason::Limit) } else { Ok(()) }
@@ -404,6 +407,10 @@ impl Dialogue {
     }
 }
 
+/// How many results of one session are released, one after the other.
+pub(crate) const RELEASES_MAX: u32 = 8;
+/// How many results of other sessions a turn may draw on.
+pub(crate) const RESULTS_MAX: usize = 8;
 /// How many sessions at once one session may have beneath it.
 const CHILDREN_MAX: usize = 2;
 /// How often a side may say the same.

@@ -12,7 +12,7 @@ use clawnet_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    contact::Contact,
+    contact::{Contact, Lately},
     dialogue::{Dialogue, Ended},
     entry::{Ending, LedgerHead},
     id::SessionId,
@@ -43,6 +43,8 @@ pub struct Relations {
     owner: OwnerId,
     /// How many wait for this owner's answer to become contacts.
     waiting: u32,
+    /// How many asked lately.
+    asks: Lately,
 }
 
 impl Relations {
@@ -187,6 +189,7 @@ impl Projection for Relations {
             over: VecDeque::new(),
             owner,
             waiting: 0,
+            asks: Lately::default(),
         }
     }
 

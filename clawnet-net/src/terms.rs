@@ -107,6 +107,8 @@ impl Terms {
         bound("characters of topic", self.topic.chars().count() as u64, TOPIC_CHARS_MAX)?;
         bound("revisions", self.revision.into(), REVISIONS_MAX)?;
         bound("grants", self.scope.len() as u64, self.ancestry.len() as u64 + 1)?;
+        let bytes = serde_json::to_vec(self).map_or(usize::MAX, |bytes| bytes.len());
+        bound("bytes in all terms", bytes as u64, TERMS_BYTES_MAX)?;
         if self.scope.len() != self.ancestry.len() + 1 {
             return Err(TermsError::Scope);
         }
@@ -275,6 +277,7 @@ pub enum TermsError {
 pub const DEPTH_MAX: usize = 2;
 const TURNS_MAX: u64 = 100;
 const BYTES_MAX: u64 = 64 << 10;
+const TERMS_BYTES_MAX: u64 = 16 << 10;
 const TOPIC_CHARS_MAX: u64 = 1000;
 const REVISIONS_MAX: u64 = 64;
 const HOUR_MS: u64 = 3_600_000;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Act, SignedAct, key_statement};
 use crate::{
+    fact::Claim,
     id::OwnerId,
     key::PublicKey,
     note::{NoteError, SignedCheckpoint},
@@ -44,21 +45,40 @@ impl Credential {
     /// **Refuses** more acts than a ledger has changes of keys, before it checks any, and acts that
     /// are about something else.
     pub fn verify(&self) -> Result<PublicKey, HeadError> {
+        let (key, claims) = self.walk()?;
+        for (number, claim) in claims {
+            claim.verify().map_err(|_| HeadError::Credential { number })?;
+        }
+        Ok(key)
+    }
+
+    /// The signatures it rests on, none of them looked at yet: for projections, which say what a
+    /// fact rests on and verify nothing themselves.
+    ///
+    /// **Refuses** what cannot verify, whatever the signatures are.
+    pub fn claims(&self) -> Result<Vec<Claim>, HeadError> {
+        let (_, claims) = self.walk()?;
+        Ok(claims.into_iter().map(|(_, claim)| claim).collect())
+    }
+
+    /// The kernel's key and, by act, what has to be signed for that.
+    fn walk(&self) -> Result<(PublicKey, Vec<(u64, Claim)>), HeadError> {
         if self.acts.len() > REKEYS_MAX + 1 {
             return Err(HeadError::TooManyActs);
         }
         let owner = self.owner();
         let (mut key, mut certified, mut last) = (self.founder, None, 0);
+        let mut claims = Vec::with_capacity(2 * self.acts.len());
         for SignedAct { act, number, signature } in &self.acts {
             let refused = HeadError::Credential { number: *number };
             if *number <= last || *number > NUMBER_MAX {
                 return Err(refused);
             }
             let statement = SignedAct::statement(owner, *number, act);
-            key.verify(&statement, signature).map_err(|_| refused.clone())?;
+            claims.push((*number, Claim { key, statement, signature: *signature }));
             if let Act::Rekey { key: new, proof } = act {
-                let agreed = new.verify(&key_statement(owner, *number, *new), proof);
-                agreed.map_err(|_| refused)?;
+                let statement = key_statement(owner, *number, *new);
+                claims.push((*number, Claim { key: *new, statement, signature: *proof }));
                 key = *new;
             } else if let (Act::Certify { key }, None) = (act, certified) {
                 certified = Some(*key);
@@ -67,7 +87,7 @@ impl Credential {
             }
             last = *number;
         }
-        certified.ok_or(HeadError::NotCertified)
+        Ok((certified.ok_or(HeadError::NotCertified)?, claims))
     }
 
     /// The owner's key as of the last of these acts, if this verifies.

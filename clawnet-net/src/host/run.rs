@@ -11,7 +11,7 @@ use std::{
 use clawnet_core::{OwnerId, Timestamp};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 
-use super::{Host, HostError, Timer};
+use super::{Host, HostError, Timer, is_no};
 use crate::transport::{Arrived, Closed, SendError, Transport};
 
 impl Host {
@@ -119,7 +119,16 @@ impl Running {
             let Some((peer, frame)) = self.host.desk().leaving.next() else { break };
             let transport = Arc::clone(&self.transport);
             self.sending.insert(peer);
-            let sending = async move { (peer, transport.send(peer, frame).await) };
+            // Who takes no answer that says nothing but no, such as a stranger, keeps nobody from
+            // theirs.
+            let sending = async move {
+                let says_no = is_no(&frame);
+                let sent = transport.send(peer, frame);
+                if says_no {
+                    return (peer, sent.now_or_never().unwrap_or(Err(SendError::NoRoute)));
+                }
+                (peer, sent.await)
+            };
             self.sends.push(Box::pin(sending));
         }
         while let Poll::Ready(Some((peer, sent))) = Pin::new(&mut self.sends).poll_next_unpin(cx) {

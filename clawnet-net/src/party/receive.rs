@@ -144,9 +144,10 @@ impl Party {
     ) -> Result<(), No> {
         let session = signed.entry.session;
         let held = self.desk.look(session, |dialogue, _| {
-            (dialogue.ours(), dialogue.last.saturating_add(1), dialogue.head)
+            let next = (dialogue.last.saturating_add(1), dialogue.head);
+            (dialogue.peer() == peer).then_some((dialogue.ours(), next))
         });
-        let (ours, next, before) = held.ok_or(No::Refused(Reason::Unknown))?;
+        let (ours, (next, before)) = held.flatten().ok_or(No::Refused(Reason::Unknown))?;
         if to != To::Identity(ours) {
             return Err(No::Refused(Reason::Unknown));
         }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     contact::{Bond, Contact, Keys, Presenting},
-    dialogue::Dialogue,
+    dialogue::{Dialogue, RELEASES_MAX},
     entry::{Ending, SignedEnd, SignedEntry},
     id::SessionId,
     reason::Reason,
@@ -27,14 +27,16 @@ impl Relations {
         match &came.what {
             Evidence::Act(Shown { act, credential, .. }) => {
                 let keys = Keys::shown(came.from, credential, pinned)?;
+                let mut claims = keys.claims(credential, pinned)?;
                 let statement = SignedAct::statement(came.from, act.number, &act.act);
-                Ok(vec![Claim { key: keys.owner, statement, signature: act.signature }])
+                claims.push(Claim { key: keys.owner, statement, signature: act.signature });
+                Ok(claims)
             }
             Evidence::End(signed) => by_kernel(signed.statement(), signed.signature),
             Evidence::Entry(signed) => by_kernel(signed.statement(), signed.signature),
             Evidence::Keys(credential) => {
-                Keys::shown(came.from, credential, Some(pinned.ok_or(Reason::Unknown)?))?;
-                Ok(Vec::new())
+                let pinned = Some(pinned.ok_or(Reason::Unknown)?);
+                Keys::shown(came.from, credential, pinned)?.claims(credential, pinned)
             }
         }
     }
@@ -45,6 +47,9 @@ impl Relations {
         }
         if self.is_blocked(came.from) {
             return Err(Reason::Unknown);
+        }
+        if let Some(contact) = self.contact(came.from) {
+            contact.lately.check(about.at(), CAME_MAX)?;
         }
         match &came.what {
             Evidence::Act(shown) => self.check_act(came.from, shown, about),
@@ -70,6 +75,9 @@ impl Relations {
             if !(answers && contact.is_some()) {
                 return Err(Reason::Unknown);
             }
+        }
+        if shown.terms.is_some() && !matches!(decision, Decision::Consent { .. }) {
+            return Err(Reason::Malformed);
         }
         if let Some(contact) = contact {
             if shown.act.number == contact.acts {
@@ -109,6 +117,7 @@ impl Relations {
                 if self.waiting >= WAITING_MAX {
                     return Err(Reason::Limit);
                 }
+                self.asks.check(about.at(), ASKS_MAX)?;
                 only(matches!(bond, None | Some(Bond::Asked | Bond::Ended)))
             }
             Decision::Confirm { asked, name, peer, .. } => {
@@ -134,7 +143,8 @@ impl Relations {
             Decision::Release { session, .. } => {
                 let dialogue = self.theirs(from, *session)?;
                 let far = dialogue.terms().responder.owner() == from && dialogue.opened;
-                only(far && dialogue.terms().parent().is_some())
+                only(far && dialogue.terms().parent().is_some())?;
+                if dialogue.releases < RELEASES_MAX { Ok(()) } else { Err(Reason::Limit) }
             }
             Decision::AcceptKey { .. }
             | Decision::Assign { .. }
@@ -147,7 +157,8 @@ impl Relations {
 
     fn theirs(&self, from: OwnerId, session: SessionId) -> Result<&Dialogue, Reason> {
         let dialogue = self.session(session).ok_or(Reason::Unknown)?;
-        if dialogue.peer() == from { Ok(dialogue) } else { Err(Reason::WrongParty) }
+        // Who is in it is told to nobody else.
+        if dialogue.peer() == from { Ok(dialogue) } else { Err(Reason::Unknown) }
     }
 
     fn their_open(&self, from: OwnerId, session: SessionId) -> Result<&Dialogue, Reason> {
@@ -204,6 +215,9 @@ impl Relations {
     }
 
     pub(super) fn fold_came(&mut self, came: &Came, about: &About<'_>) {
+        if let Some(contact) = self.contacts.get_mut(&came.from) {
+            contact.lately.count(about.at());
+        }
         match &came.what {
             Evidence::Act(shown) => self.fold_act(came.from, shown, about),
             Evidence::End(signed) => self.fold_end(signed, about),
@@ -234,6 +248,7 @@ impl Relations {
                 contact.note = note;
                 contact.theirs = Some(Presenting::new(identity, name));
                 self.waiting = self.waiting.saturating_add(1);
+                self.asks.count(about.at());
             }
             Decision::Confirm { identity, name, .. } => {
                 contact.theirs = Some(Presenting::new(identity, name));
@@ -251,7 +266,12 @@ impl Relations {
             }
             Decision::Remove { .. } => {
                 contact.pending.clear();
+                // Whom this owner never showed anything leaves nothing behind.
+                let strange = contact.ours.is_none() && contact.bond == Bond::Asking;
                 self.end_contact(from, about.at());
+                if strange {
+                    self.contacts.remove(&from);
+                }
             }
             Decision::Consent { session, .. } => {
                 self.fold_their_consent((from, session), shown, about);
@@ -261,6 +281,7 @@ impl Relations {
             Decision::Release { body, session } => {
                 let Some(dialogue) = self.dialogues.get_mut(&session) else { return };
                 dialogue.released = Some(body);
+                dialogue.releases = dialogue.releases.saturating_add(1);
                 let parent = dialogue.terms().parent();
                 if let Some(above) = parent.and_then(|parent| self.dialogues.get_mut(&parent)) {
                     above.unreleased.remove(&session);
@@ -312,7 +333,7 @@ impl Relations {
         dialogue.said.push(about.sequence());
         dialogue.heard = signed.entry.turn().map(|turn| turn.body).or(dialogue.heard);
         let changed = dialogue.pauses != paused;
-        let parent = dialogue.terms().parent().filter(|_| dialogue.released.is_none());
+        let parent = dialogue.terms().parent();
         if changed {
             self.reconfine(session);
         }
@@ -320,6 +341,7 @@ impl Relations {
         let above = parent.filter(|_| signed.entry.turn().is_some());
         if let Some((parent, dialogue)) =
             above.and_then(|parent| Some((parent, self.dialogues.get_mut(&parent)?)))
+            && dialogue.children.contains(&session)
             && dialogue.unreleased.insert(session)
         {
             self.reconfine(parent);
@@ -355,5 +377,9 @@ impl Relations {
 
 /// How many may wait for this owner's answer to become contacts.
 const WAITING_MAX: u32 = 64;
+/// How many asks are taken in an hour, by everybody together.
+const ASKS_MAX: u32 = 1024;
+/// How much is taken of one contact in an hour.
+const CAME_MAX: u32 = 8192;
 /// How many sessions with one contact may be going on.
 pub(super) const SESSIONS_MAX: u32 = 256;

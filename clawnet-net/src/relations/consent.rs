@@ -38,7 +38,7 @@ impl Relations {
             return self.check_invitation((from, contact), terms, about);
         };
         let dialogue =
-            if dialogue.peer() == from { dialogue } else { return Err(Reason::WrongParty) };
+            if dialogue.peer() == from { dialogue } else { return Err(Reason::Unknown) };
         if dialogue.ended.is_some() {
             return Err(Reason::Closed);
         }

@@ -4,7 +4,7 @@ use clawnet_core::{About, IdentityId, Misfit, OwnerId, SignedAct};
 use super::Relations;
 use crate::{
     contact::{Bond, Contact, Pending, Presenting},
-    dialogue::{Dialogue, Pauses, Side, Wording},
+    dialogue::{Dialogue, Pauses, RELEASES_MAX, Side, Wording},
     entry::Ending,
     id::SessionId,
     reason::Reason,
@@ -56,13 +56,7 @@ impl Relations {
                 if wording.ours.is_some() {
                     return Err(Reason::Replayed.into());
                 }
-                // What is on its way has to fit when it arrives.
-                let fewer = wording.terms.turns_max < dialogue.terms().turns_max;
-                let size = dialogue.in_flight.iter().filter_map(|sent| sent.entry.turn());
-                let large = size.map(|turn| turn.size_bytes).max() > Some(wording.terms.bytes_max);
-                if large || (fewer && !dialogue.in_flight.is_empty()) {
-                    return Err(Reason::Limit.into());
-                }
+                check_room(dialogue, &wording.terms)?;
                 Ok(self.check_agreeable(dialogue, wording, about)?)
             }
             Decision::Pause { session } => self.check_pauses(*session, |it| !it.ours),
@@ -129,10 +123,12 @@ impl Relations {
             return Err(Reason::NotOpen.into());
         }
         let far = dialogue.terms().responder.owner() == self.owner;
-        if far && dialogue.terms().parent().is_some() {
-            Ok(())
-        } else {
+        if !far || dialogue.terms().parent().is_none() {
             Err(Reason::WrongParty.into())
+        } else if dialogue.releases >= RELEASES_MAX {
+            Err(Reason::Limit.into())
+        } else {
+            Ok(())
         }
     }
 
@@ -217,6 +213,7 @@ impl Relations {
             Decision::Release { body, session } => {
                 let Some(dialogue) = self.dialogues.get_mut(session) else { return };
                 dialogue.released = Some(*body);
+                dialogue.releases = dialogue.releases.saturating_add(1);
                 let peer = dialogue.peer();
                 self.show(peer, Pending { act: act.clone(), text: Some(*body), terms: None });
             }
@@ -305,6 +302,15 @@ impl Relations {
             dialogue.epoch = dialogue.epoch.saturating_add(1);
         }
     }
+}
+
+/// What is on its way has to fit when it arrives.
+pub(super) fn check_room(dialogue: &Dialogue, terms: &Terms) -> Result<(), Reason> {
+    let fewer = terms.turns_max < dialogue.terms().turns_max;
+    let size = dialogue.in_flight.iter().filter_map(|sent| sent.entry.turn());
+    let large = size.map(|turn| turn.size_bytes).max() > Some(terms.bytes_max);
+    let full = large || (fewer && !dialogue.in_flight.is_empty());
+    if full { Err(Reason::Limit) } else { Ok(()) }
 }
 
 fn check_presenting((identity, name): (IdentityId, &str), about: &About<'_>) -> Result<(), Misfit> {

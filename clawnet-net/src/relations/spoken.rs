@@ -1,7 +1,7 @@
 //! What this kernel says by itself: terms drafted, entries sent, sessions ended, messages refused.
 use clawnet_core::{About, Act, Misfit, OwnerId, SignedAct, Timestamp};
 
-use super::{Relations, came::SESSIONS_MAX, over_at};
+use super::{Relations, came::SESSIONS_MAX, decided::check_room, over_at};
 use crate::{
     contact::{Bond, Contact, Presenting},
     dialogue::{Dialogue, Side},
@@ -27,6 +27,8 @@ impl Relations {
         let present = dialogue.amended.as_deref().unwrap_or(&dialogue.wording);
         let amends = present.terms.check_amended(terms);
         amends.map_err(|error| Misfit::new("terms", error.to_string()))?;
+        // What could not be agreed to would only make the session wait.
+        check_room(dialogue, terms)?;
         Ok(self.check_bounds(dialogue, terms)?)
     }
 
@@ -144,11 +146,14 @@ impl Relations {
                     Ok(())
                 }
             }
-            // Turns that were set aside for terms nobody drafted come back whole.
+            // Turns that were set aside for terms nobody drafted come back whole, and those of a
+            // session that is forgotten never do.
             What::GiveBack { child, used } => {
+                let drawn = dialogue.drawn.get(child).map_or(0, |drawn| drawn.turns);
                 let spent = match beneath(child) {
                     Some(over) if over.ended.is_some() => over.cost,
                     Some(_) => return Err(Reason::NotOpen),
+                    None if dialogue.children.contains(child) => drawn,
                     None => 0,
                 };
                 if *used == spent { Ok(()) } else { Err(Reason::Mismatch) }
@@ -172,9 +177,9 @@ impl Relations {
     }
 
     pub(super) fn fold_refused(&mut self, refused: &Refused, at: Timestamp) {
-        let Some(peer) = refused.peer.filter(|_| refused.reason == Reason::Contradiction) else {
-            return;
-        };
+        // Nobody is accused without the two heads that prove it.
+        let proven = refused.reason == Reason::Contradiction && refused.heads.is_some();
+        let Some(peer) = refused.peer.filter(|_| proven) else { return };
         if let Some(contact) = self.contacts.get_mut(&peer) {
             contact.distrusted = true;
         }

@@ -16,6 +16,8 @@ use crate::{
     terms::{Proposal, Terms},
 };
 
+mod hostile;
+
 /// One owner, their kernel, and the identity they show.
 struct One {
     clock: ManualClock,

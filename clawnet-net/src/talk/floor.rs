@@ -7,7 +7,7 @@ use super::{Open, Session};
 use crate::{
     briefing::Briefing,
     contact::Contact,
-    dialogue::Dialogue,
+    dialogue::{Dialogue, RESULTS_MAX},
     entry::{Mark, Turn, What},
     id::SessionId,
     outbox::{GiveBack, Place, Propose, Say, contact},
@@ -51,9 +51,6 @@ pub enum NoFloor {
     #[error("another agent speaks in the session")]
     Speaker,
 }
-
-/// How many results of other sessions a turn may draw on.
-const RESULTS_MAX: usize = 8;
 
 impl Session<Open> {
     /// Gives `agent` the floor, if it is its turn: with its role, and what was said.

@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 use futures::future::{self, FutureExt as _};
 
 use super::*;
-use crate::transport::{Hub, MemoryTransport};
+use crate::transport::{Closed, Hub, MemoryTransport, SendError};
 
 /// Time passes when nothing else happens.
 struct Idle(ManualClock);
@@ -96,4 +96,48 @@ fn a_run_ends_with_its_transport() {
     let transport: Arc<dyn crate::transport::Transport> = both.transports[0].clone();
     let ended = block_on(both.hosts[0].run(transport, timer));
     assert!(matches!(ended, Err(HostError::Closed)));
+}
+
+/// A transport whose other end never takes anything for those it knows but one.
+struct Stuck(std::sync::Mutex<Vec<OwnerId>>);
+
+#[async_trait::async_trait]
+impl crate::transport::Transport for Stuck {
+    async fn send(&self, to: OwnerId, _: Vec<u8>) -> Result<(), SendError> {
+        if to != id(50) {
+            future::pending::<()>().await;
+        }
+        self.0.lock().unwrap().push(to);
+        Ok(())
+    }
+
+    async fn receive(&self) -> Result<Arrived, Closed> {
+        future::pending().await
+    }
+}
+
+#[test]
+fn strangers_who_take_no_answer_keep_nobody_from_theirs() {
+    let clock = start();
+    let ring = Ring::of([1]);
+    let host = Host::over(Arc::new(MemoryStore::new()), clock.clone(), ring).open();
+    One::join(&host, 1);
+    let say = |seed: u16| {
+        let frame = format!(r#"{{"body":0,"from":"{}","to":"{}"}}"#, id(seed), id(1)).into_bytes();
+        let proven = Proven::on_the_word_of_a_transport([id(seed)]);
+        host.deliver(Arrived::new(frame, proven));
+    };
+    let transport = Arc::new(Stuck(std::sync::Mutex::default()));
+    let timer: Arc<dyn Timer> = Arc::new(Idle(clock));
+    let mut run = host.run(transport.clone(), timer).boxed_local();
+    let mut go = || {
+        for _ in 0..2000 {
+            assert!(run.poll_unpin(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+    };
+    (100..600).for_each(say);
+    go();
+    say(50);
+    go();
+    assert_eq!(*transport.0.lock().unwrap(), [id(50)]);
 }

@@ -189,3 +189,17 @@ fn whoever_sends_is_told_that_there_is_something() {
     one.party.again(other.id());
     assert_eq!(one.outgoing(&other).len(), 1, "but again when it is asked for");
 }
+
+#[test]
+fn a_kernel_whose_key_changed_sends_again_what_was_on_its_way() {
+    let (one, other, session) = pair(10);
+    one.say(session, "one", Mark::Continue).unwrap();
+    drop(one.outgoing(&other));
+    block_on(one.owner.certify(key(66).public_key())).unwrap();
+    one.party.kernel().sign_with(key(66));
+    block_on(one.party.tick()).unwrap();
+    one.party.again(other.id());
+    settle(&[&one, &other]);
+    assert_eq!(other.party.session(session).unwrap().last, 1);
+    other.say(session, "two", Mark::Continue).unwrap();
+}

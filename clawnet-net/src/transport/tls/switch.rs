@@ -53,6 +53,8 @@ struct Known {
     peers: BTreeMap<PublicKey, Arc<Peer>>,
     /// Which node proved last to speak for an owner.
     owners: BTreeMap<OwnerId, PublicKey>,
+    /// For how many each node did, over all its links.
+    proven: BTreeMap<PublicKey, usize>,
     /// Connections between TLS and link.
     greeting: BTreeMap<PublicKey, usize>,
     speakers: BTreeMap<u64, Arc<dyn Speaker>>,
@@ -223,7 +225,7 @@ impl Switch {
     pub(super) fn proves(&self, owner: OwnerId, peer: &Arc<Peer>) {
         let mut known = self.known();
         if known.knows(peer) {
-            known.owners.insert(owner, peer.node);
+            known.proves(owner, peer.node);
         }
     }
 
@@ -321,9 +323,23 @@ impl Known {
         peer.is_idle() && !self.greeting.contains_key(&peer.node)
     }
 
+    /// A node that goes on proving, link after link, is remembered for as many owners as one link
+    /// has: what it proved before is forgotten.
+    fn proves(&mut self, owner: OwnerId, node: PublicKey) {
+        let count = self.proven.entry(node).or_default();
+        if *count >= OWNERS_MAX {
+            *count = 0;
+            self.owners.retain(|_, proven| *proven != node);
+        }
+        if self.owners.insert(owner, node) != Some(node) {
+            *count += 1;
+        }
+    }
+
     fn forget(&mut self, peer: &Arc<Peer>) {
         if self.knows(peer) {
             self.peers.remove(&peer.node);
+            self.proven.remove(&peer.node);
             self.owners.retain(|_, node| *node != peer.node);
             self.contacts.retain(|_, contact| {
                 !matches!(&*contact.borrow(), Contact::Made(made, _) if Arc::ptr_eq(made, peer))

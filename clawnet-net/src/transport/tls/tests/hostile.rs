@@ -393,3 +393,23 @@ async fn a_newer_connection_takes_the_place_of_an_older() {
     drop(old);
     server.goes_on().await;
 }
+
+#[tokio::test]
+async fn a_node_that_speaks_for_ever_more_owners_is_remembered_for_so_many() {
+    let host = host(201, &[], &Map::default(), limits()).await;
+    let peer = host.0.peer(node(202)).unwrap();
+    let quiet = host.0.peer(node(203)).unwrap();
+    host.0.proves(owner(1), &quiet);
+    let nth = |nth: u32| {
+        let mut key = [9; 32];
+        key[..4].copy_from_slice(&nth.to_le_bytes());
+        OwnerId::of_key(&key)
+    };
+    // A link proves so many, and the node links anew.
+    for each in 0..200_000 {
+        host.0.proves(nth(each), &peer);
+    }
+    let remembered = (0..200_000).filter(|each| host.0.peer_of(nth(*each)).is_some()).count();
+    assert!(remembered <= 1 << 16, "{remembered}");
+    assert!(host.0.peer_of(nth(199_999)).is_some() && host.0.peer_of(owner(1)).is_some());
+}
