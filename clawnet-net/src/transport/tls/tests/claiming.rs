@@ -130,6 +130,21 @@ async fn who_is_opened_later_is_proven_on_the_same_link() {
     assert!(quiet.is_err(), "{quiet:?}");
 }
 
+/// An owner whose kernel takes its time.
+struct Slow(Arc<Kernel>);
+
+#[async_trait]
+impl Speaker for Slow {
+    fn owner(&self) -> OwnerId {
+        self.0.owner_id()
+    }
+
+    async fn vouch(&self, statement: &[u8]) -> Result<(Credential, Signature), NotVouched> {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        Speaker::vouch(&*self.0, statement).await
+    }
+}
+
 /// While frames flow without end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_owner_is_proven_before_anything_of_theirs_arrives() {
@@ -140,7 +155,7 @@ async fn an_owner_is_proven_before_anything_of_theirs_arrives() {
             for _ in 0..200 {
                 one.send(owner(2), vec![0]).await.unwrap();
             }
-            one.speak_for(kernel).unwrap();
+            one.speak_for(Arc::new(Slow(kernel))).unwrap();
             one.send(owner(2), vec![nth]).await.unwrap();
         }
     };

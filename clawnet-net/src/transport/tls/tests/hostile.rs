@@ -293,6 +293,11 @@ async fn what_announces_too_much_is_refused_before_it_comes() {
     // A masked binary message of a hundred million bytes, of which the first do not follow.
     let head = [&[0x82, 0xff][..], &100_000_000_u64.to_be_bytes(), &[0; 4]].concat();
     stream.write_all(request.as_bytes()).await.unwrap();
+    stream.flush().await.unwrap();
+    let mut response = Vec::new();
+    while !response.ends_with(b"\r\n\r\n") {
+        response.push(stream.read_u8().await.unwrap());
+    }
     stream.write_all(&head).await.unwrap();
     stream.flush().await.unwrap();
     assert_eq!(refused(&mut server.events).await, LinkError::TooLarge);
