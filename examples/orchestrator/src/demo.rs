@@ -37,7 +37,9 @@ async fn start() -> Result<(Client, Client)> {
         clients.push(Client { door, key, name, node, nonce: 0 });
         servers.push(server);
     }
-    servers.iter().for_each(|server| server.know(places.clone()));
+    for server in servers {
+        server.know(places.clone());
+    }
     let mut clients = clients.into_iter();
     clients.next().zip(clients.next()).context("two clients")
 }

@@ -112,7 +112,8 @@ mod tests {
         let key = SoftwareKey::from_secret(&[seed; 32]);
         let statement = Statement { body: b"", method: "GET", node, nonce, path: "/v1/sign", time };
         let signature = block_on(key.sign(&statement.bytes())).unwrap();
-        let hex: String = signature.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex =
+            signature.as_bytes().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
         let request = Request::get("/v1/sign")
             .header(OWNER, key.public_key().owner().to_string())
             .header(TIME, time)

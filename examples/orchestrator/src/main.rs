@@ -1,6 +1,7 @@
 //! A server that hosts owners, and an API for their clients, whose keys never leave them.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 #![expect(clippy::disallowed_methods, reason = "an application has a clock and sockets")]
+#![expect(clippy::indexing_slicing, reason = "in JSON, what is not there is null")]
 
 use std::process::ExitCode;
 

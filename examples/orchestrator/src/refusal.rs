@@ -72,50 +72,52 @@ impl Wrong {
         json!({ "error": { "code": self.code(), "what": self.to_string() } })
     }
 
-    fn refused(code: &str, what: impl ToString) -> Self {
+    fn refused(code: &str, what: &dyn ToString) -> Self {
         Self::Refused { code: code.to_owned(), what: what.to_string() }
     }
 }
 
 impl From<PartyError> for Wrong {
     fn from(error: PartyError) -> Self {
-        match error {
-            PartyError::Refused(reason) => Self::refused(reason.code(), reason),
-            other => Self::refused("party", other),
+        if let PartyError::Refused(reason) = error {
+            Self::refused(reason.code(), &reason)
+        } else {
+            Self::refused("party", &error)
         }
     }
 }
 
 impl From<OwnerError> for Wrong {
     fn from(error: OwnerError) -> Self {
-        Self::refused("owner", error)
+        Self::refused("owner", &error)
     }
 }
 
 impl From<HostError> for Wrong {
     fn from(error: HostError) -> Self {
-        Self::refused("host", error)
+        Self::refused("host", &error)
     }
 }
 
 impl From<NoSession> for Wrong {
     fn from(error: NoSession) -> Self {
-        Self::refused("no_session", error)
+        Self::refused("no_session", &error)
     }
 }
 
 impl From<NoFloor> for Wrong {
     fn from(error: NoFloor) -> Self {
-        match error {
-            NoFloor::Refused(reason) => Self::refused(reason.code(), reason),
-            other => Self::refused("no_floor", other),
+        if let NoFloor::Refused(reason) = error {
+            Self::refused(reason.code(), &reason)
+        } else {
+            Self::refused("no_floor", &error)
         }
     }
 }
 
 impl From<Refusal> for Wrong {
     fn from(refusal: Refusal) -> Self {
-        Self::refused("refused", refusal)
+        Self::refused("refused", &refusal)
     }
 }
 

@@ -28,7 +28,10 @@ use crate::{
 pub(crate) fn play(who: Who, folder: &Path) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = { runtime }.worker_threads(2).enable_all().build()?;
-    runtime.block_on(async { Child::open(who, folder).await?.serve().await })
+    runtime.block_on(async {
+        let child = Child::open(who, folder).await?;
+        Box::pin(child.serve()).await
+    })
 }
 
 struct Child {

@@ -73,7 +73,7 @@ fn cents(text: &str) -> Option<u64> {
     if part.len() != 2 {
         return None;
     }
-    Some(whole.parse::<u64>().ok()?.checked_mul(100)?.checked_add(part.parse().ok()?)?)
+    whole.parse::<u64>().ok()?.checked_mul(100)?.checked_add(part.parse().ok()?)
 }
 
 fn money(cents: u64) -> String {

@@ -115,4 +115,4 @@ impl Drop for Family {
 }
 
 /// How long nothing may happen.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);

@@ -45,34 +45,36 @@ impl Seat {
     pub(crate) async fn begin(&self) -> Result<Did> {
         let bond = |who: Who| self.house.party.contact(who.id()).map(|contact| contact.bond);
         match self.who {
-            Who::Supplier if bond(Who::Carrier).is_none() => {
-                self.ask(Who::Carrier, "We send valves all over the country.").await
-            }
-            Who::Supplier
-                if bond(Who::Carrier) == Some(Bond::Mutual) && bond(Who::Buyer).is_none() =>
-            {
-                self.ask(Who::Buyer, "We make the valves you look for.").await?;
-                let (owner, buyer) = (&self.house.owner, Who::Buyer.id());
-                self.house.party.review(owner, buyer, Review::WhenSensitive).await?;
-                self.tale.tell("owner", "wants to read turns to the buyer that draw on anything");
-                Ok(Did::Something)
-            }
+            Who::Supplier => match (bond(Who::Carrier), bond(Who::Buyer)) {
+                (None, _) => self.ask(Who::Carrier, "We send valves all over the country.").await,
+                (Some(Bond::Mutual), None) => {
+                    self.ask(Who::Buyer, "We make the valves you look for.").await?;
+                    let (owner, buyer) = (&self.house.owner, Who::Buyer.id());
+                    self.house.party.review(owner, buyer, Review::WhenSensitive).await?;
+                    self.tale
+                        .tell("owner", "wants to read turns to the buyer that draw on anything");
+                    Ok(Did::Something)
+                }
+                (Some(_), _) => Ok(Did::Nothing),
+            },
             Who::Buyer
                 if bond(Who::Supplier) == Some(Bond::Mutual)
                     && self.house.party.sessions().is_empty() =>
             {
-                let scope = cast::deal_scope()?;
-                let deal = Proposal::to(Who::Supplier.id(), "Valves for the new season");
-                let deal = deal.turns(12).scope(scope);
-                let session = self.house.party.propose(&self.house.owner, deal).await?;
-                let dialogue = self.house.party.session(session).context("nothing was drafted")?;
-                self.tale
-                    .tell("owner", "proposes a session to the supplier, and agrees to its terms:");
-                self.show(dialogue.terms(), &dialogue.wording.digest.to_string());
-                Ok(Did::Something)
+                self.propose().await
             }
-            _ => Ok(Did::Nothing),
+            Who::Buyer | Who::Carrier => Ok(Did::Nothing),
         }
+    }
+
+    async fn propose(&self) -> Result<Did> {
+        let deal = Proposal::to(Who::Supplier.id(), "Valves for the new season");
+        let deal = deal.turns(12).scope(cast::deal_scope()?);
+        let session = self.house.party.propose(&self.house.owner, deal).await?;
+        let dialogue = self.house.party.session(session).context("nothing was drafted")?;
+        self.tale.tell("owner", "proposes a session to the supplier, and agrees to its terms:");
+        self.show(dialogue.terms(), &dialogue.wording.digest.to_string());
+        Ok(Did::Something)
     }
 
     async fn ask(&self, who: Who, note: &str) -> Result<Did> {
@@ -99,12 +101,11 @@ impl Seat {
 
     async fn agree(&self, session: SessionId, dialogue: &Dialogue) -> Result<()> {
         let wording = &dialogue.wording;
-        match dialogue.role {
-            Side::Initiator => self.tale.tell("owner", "agrees to what the agent worded:"),
-            Side::Responder => {
-                self.tale.tell("owner", "is invited to a session, and agrees to its terms:")
-            }
-        }
+        let what = match dialogue.role {
+            Side::Initiator => "agrees to what the agent worded:",
+            Side::Responder => "is invited to a session, and agrees to its terms:",
+        };
+        self.tale.tell("owner", what);
         self.show(&wording.terms, &wording.digest.to_string());
         self.house.party.consent(&self.house.owner, session, wording.digest).await?;
         Ok(())

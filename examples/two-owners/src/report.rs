@@ -19,7 +19,7 @@ impl Account {
             let lines = house.party.transcript(&house.owner, session).await?;
             let standing = match dialogue.standing() {
                 Standing::Ended(ending) => format!("{ending:?}").to_lowercase(),
-                other => format!("{other:?}").to_lowercase(),
+                Standing::Invited | Standing::Open | Standing::Paused => "not over".to_owned(),
             };
             let (used, of) = (dialogue.used, dialogue.terms().turns_max);
             let standing = format!("{standing}, {used} of {of} turns used");
@@ -76,9 +76,10 @@ fn deed(deed: &Deed) -> String {
 }
 
 fn event(sequence: u64, event: &Event) -> String {
-    let what = match event {
-        Event::Denied(refused) => format!("{}: {}", refused.kind, refused.denial),
-        other => format!("{other:?}").chars().take(60).collect(),
+    let what = if let Event::Denied(refused) = event {
+        format!("{}: {}", refused.kind, refused.denial)
+    } else {
+        cut(&format!("{event:?}"), WHAT_CHARS)
     };
     format!("{sequence:>4}  {}", named(&what))
 }

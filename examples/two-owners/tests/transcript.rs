@@ -88,5 +88,5 @@ fn children_end_with_their_parent() {
         errors.read_to_end(&mut Vec::new()).unwrap();
         told.send(())
     });
-    gone.recv_timeout(Duration::from_secs(60)).expect("a child outlives its parent");
+    gone.recv_timeout(Duration::from_mins(1)).expect("a child outlives its parent");
 }
