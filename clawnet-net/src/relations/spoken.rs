@@ -28,6 +28,7 @@ impl Relations {
         let amends = present.terms.check_amended(terms);
         amends.map_err(|error| Misfit::new("terms", error.to_string()))?;
         // What could not be agreed to would only make the session wait.
+        self.contact(dialogue.peer()).ok_or(Reason::Unknown)?.check_open()?;
         check_room(dialogue, terms)?;
         Ok(self.check_bounds(dialogue, terms)?)
     }
