@@ -76,10 +76,10 @@ impl SessionProposeStep {
                 }
             }
         };
-        concluded(world, self.ticket.as_deref(), proposed, |world, session| {
+        Ok(concluded(world, self.ticket.as_deref(), proposed, |world, session| {
             world.names.give_new(&self.r#as, Id::Session(session));
             json!({"proposed": session})
-        })
+        }))
     }
 }
 

@@ -125,8 +125,8 @@ impl Report {
         let answers = hand_over(world, &flight, &flight.from)?;
         self.delivered += 1;
         let mut fields = shown(&flight);
-        let word = fields.get("carries").and_then(Value::as_str).unwrap_or_default();
-        if !["taken", "refused"].contains(&word) {
+        let kind = fields.get("carries").and_then(Value::as_str).unwrap_or_default();
+        if !["taken", "refused"].contains(&kind) {
             fields.extend(answered(&answers));
             let list =
                 if fields.contains_key("refused") { &mut self.refused } else { &mut self.messages };

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use clawnet_core::{Digest, OwnerId, SignedAct, Signer as _};
-use clawnet_net::{Envelope, Said, SignedEnd, SignedEntry};
+use clawnet_net::{Envelope, SignedEnd, SignedEntry};
 use futures::executor::block_on;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use super::{
     letter::{answered, described},
     principal::key,
     step::Step,
-    telling::facts,
+    telling::refusals,
     trouble::Trouble,
     wire::{Flight, Which},
     world::World,
@@ -191,10 +191,7 @@ fn show(
     let before = party.kernel().head().sequence;
     let mut result = answered(&hand_over(world, &flight, &link)?);
     let after = party.kernel().head().sequence;
-    let refusals = facts(&owner, before + 1)?.into_iter().filter_map(|said| match said {
-        Said::Refused(refused) => Some(refused.reason),
-        _ => None,
-    });
+    let refusals = refusals(&owner, before + 1)?.into_iter().map(|refused| refused.reason);
     let refusals: Vec<_> = refusals.collect();
     let changed = (after - before).saturating_sub(refusals.len() as u64);
     result.insert("recorded".into(), json!(refusals));

@@ -73,7 +73,7 @@ pub(super) fn no_session(why: NoSession) -> Value {
         NoSession::Ended(_) => Reason::Closed,
         NoSession::Forged => Reason::Forged,
         NoSession::NotAgreed => Reason::NotOpen,
-        _ => Reason::Unknown,
+        NoSession::Open | NoSession::Unknown | _ => Reason::Unknown,
     };
     let mut value = refused(reason);
     if let (NoSession::Ended(ending), Some(fields)) = (why, value.as_object_mut()) {

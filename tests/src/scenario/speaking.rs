@@ -55,7 +55,8 @@ impl Step for SayStep {
             Ok(floor) => block_on(floor.drawing_on(results).say(&text, self.mark)),
             Err(why) => return Ok(floor_refused(&why)),
         };
-        concluded(world, self.ticket.as_deref(), said, |_, number| json!({"said": number}))
+        let ticket = self.ticket.as_deref();
+        Ok(concluded(world, ticket, said, |_, number| json!({"said": number})))
     }
 }
 
@@ -83,7 +84,8 @@ impl Step for GiveBackStep {
             Ok(floor) => block_on(floor.give_back(child)),
             Err(why) => return Ok(floor_refused(&why)),
         };
-        concluded(world, self.ticket.as_deref(), given, |_, number| json!({"given_back": number}))
+        let ticket = self.ticket.as_deref();
+        Ok(concluded(world, ticket, given, |_, number| json!({"given_back": number})))
     }
 }
 
@@ -131,9 +133,9 @@ pub(super) fn concluded<T>(
     ticket: Option<&str>,
     outcome: Result<T, Refusal>,
     done: impl FnOnce(&mut World, T) -> Value,
-) -> Result<Value, Trouble> {
+) -> Value {
     let refusal = match outcome {
-        Ok(value) => return Ok(done(world, value)),
+        Ok(value) => return done(world, value),
         Err(refusal) => refusal,
     };
     let mut value = answer::refusal(&refusal);
@@ -142,7 +144,7 @@ pub(super) fn concluded<T>(
     } else if let Some(fields) = value.as_object_mut() {
         fields.insert("error".into(), refusal.to_string().into());
     }
-    Ok(value)
+    value
 }
 
 /// Why an agent may not speak now.
@@ -158,6 +160,6 @@ pub(super) fn floor_refused(why: &NoFloor) -> Value {
         }
         NoFloor::Speaker => json!({"refused": "speaker", "error": why.to_string()}),
         NoFloor::Amended => json!({"refused": "amended", "error": why.to_string()}),
-        other => json!({"error": other.to_string()}),
+        NoFloor::Ledger(_) | _ => json!({"error": why.to_string()}),
     }
 }

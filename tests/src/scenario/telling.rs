@@ -172,10 +172,7 @@ pub(super) struct RefusalsStep {
 impl Step for RefusalsStep {
     fn run(&self, world: &mut World) -> Result<Value, Trouble> {
         let (_, owner) = world.hand(self.by.as_deref())?;
-        let all = facts(&owner, 1)?.into_iter().filter_map(|said| match said {
-            Said::Refused(refused) => Some(refused),
-            _ => None,
-        });
+        let all = refusals(&owner, 1)?.into_iter();
         let wanted = all.filter(|it| self.reason.is_none_or(|reason| reason == it.reason));
         Ok(json!({"refusals": wanted.map(|it| written(&it)).collect::<Vec<_>>()}))
     }
@@ -191,12 +188,13 @@ fn written(refused: &Refused) -> Value {
     })
 }
 
-/// What a ledger says about others, from a record on.
-pub(super) fn facts(owner: &Owner, from: u64) -> Result<Vec<Said>, Trouble> {
+/// What a ledger says was refused, from a record on.
+pub(super) fn refusals(owner: &Owner, from: u64) -> Result<Vec<Refused>, Trouble> {
     let records = block_on(owner.records(from, usize::MAX))?;
-    let each = records.into_iter().filter_map(|record| match record.event {
-        Event::Declared { fact, .. } => fact.read::<Relations>().ok(),
-        _ => None,
+    let each = records.into_iter().filter_map(|record| {
+        let Event::Declared { fact, .. } = record.event else { return None };
+        let Ok(Said::Refused(refused)) = fact.read::<Relations>() else { return None };
+        Some(refused)
     });
     Ok(each.collect())
 }
