@@ -29,7 +29,7 @@ impl Projection for Evens {
     }
 
     fn check(&self, number: &u64, _: &About<'_>) -> Result<(), Misfit> {
-        if number % 2 == 0 { Ok(()) } else { Err(Misfit::new("odd", "it is odd")) }
+        if number.is_multiple_of(2) { Ok(()) } else { Err(Misfit::new("odd", "it is odd")) }
     }
 
     fn fold(&mut self, _: &u64, _: &About<'_>) {}

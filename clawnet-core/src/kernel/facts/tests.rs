@@ -110,7 +110,7 @@ fn only_what_fits_follows_and_nothing_else_is_written() {
         // A body of what is refused is not kept.
         let body = b"x".as_slice();
         assert_eq!(misfit(kernel.declare::<Tally>(&add(0), Some(body)).await), "nothing");
-        let digest = crate::digest::Digest::of_content(body);
+        let digest = Digest::of_content(body);
         assert_eq!(store.body(owner.id(), digest).await.unwrap(), None);
         assert_eq!(kernel.head(), before);
 
