@@ -194,3 +194,19 @@ fn more_than_the_window_is_an_overrun() {
     assert_eq!(session.incoming(next, WINDOW_BYTES_MAX + 1), Err(Violation::Overrun));
     assert_eq!(session.incoming(next, WINDOW_BYTES_MAX), Ok(Incoming::New { epoch: 0 }));
 }
+
+/// Else a host that takes nothing would be sent more and more.
+#[test]
+fn only_what_was_taken_is_acknowledged() {
+    let (mut one, mut two) = (Side::new("one"), Side::new("two"));
+    rejoin(&mut one, &mut two);
+    one.send(8);
+    one.write();
+    two.read(&mut one);
+    assert_eq!((two.session.due(), two.session.owes()), (Due::Nothing, true));
+    assert_eq!(two.session.tell(), 0);
+    two.take();
+    assert_eq!(two.session.due(), Due::Later);
+    assert_eq!(two.session.tell(), 1);
+    assert_eq!((two.session.due(), two.session.owes()), (Due::Nothing, false));
+}
