@@ -253,16 +253,21 @@ fn what_is_done_because_of_a_session_is_done_within_both_scopes() {
 }
 
 #[test]
-fn nobody_speaks_without_the_session_or_gets_out_of_it() {
-    let (one, _other, session) = pair(10);
-    let third = One::new(3, &one.clock);
+fn nobody_gets_out_of_a_session_by_proposing_another() {
+    let clock = ManualClock::at(Timestamp::from_millis(1_795_000_000_000));
+    let [one, other, third] = [1, 2, 3].map(|seed| One::new(seed, &clock));
+    meet(&one, &other);
     meet(&one, &third);
+    // The session's scope lets the third be asked, within it.
+    let ask = Region::exact(&format!("contact:{}", third.id())).unwrap();
+    let proposal = Proposal::to(other.id(), "x").scope(Grant::new().allow(Action::Send, ask));
+    let session = agree(&one, &other, proposal);
     let open = one.party.open(session).unwrap();
     let floor = block_on(open.floor(&one.agent)).unwrap();
-    // A proposal of its own accord, by an agent that acts because of a session.
     let elsewhere = Proposal::to(third.id(), "a way out");
     let out = block_on(one.party.proposed_by(floor.agent(), elsewhere.clone()));
-    assert!(matches!(out, Err(Refusal::Denied(_))));
+    let Err(Refusal::Denied(denial)) = out else { panic!() };
+    assert_eq!(denial.code.to_string(), "cause");
     let fine = block_on(one.party.proposed_by(&one.agent, elsewhere)).unwrap();
     assert_eq!(one.party.session(fine).unwrap().standing(), Standing::Invited);
     assert!(one.outgoing(&third).is_empty(), "no owner has agreed, so nobody hears of it");
