@@ -112,6 +112,9 @@ impl Terms {
         if self.scope.len() != self.ancestry.len() + 1 {
             return Err(TermsError::Scope);
         }
+        if self.scope.iter().flat_map(Grant::rules).any(|rule| rule.budget().is_some()) {
+            return Err(TermsError::Metered);
+        }
         if self.ancestry.len() > DEPTH_MAX {
             return Err(TermsError::TooDeep);
         }
@@ -262,6 +265,9 @@ pub enum TermsError {
     /// It would be deeper than sessions go.
     #[error("sessions are at most {DEPTH_MAX} levels beneath another")]
     TooDeep,
+    /// A rule counts uses, for which sessions have no meter: nothing could be done in it.
+    #[error("no rule of a session counts uses")]
+    Metered,
     /// The levels above do not lead here.
     #[error("the sessions above do not lead to this one")]
     Ancestry,

@@ -99,7 +99,7 @@ fn a_run_ends_with_its_transport() {
 }
 
 /// A transport whose other end never takes anything for those it knows but one.
-struct Stuck(std::sync::Mutex<Vec<OwnerId>>);
+struct Stuck(Mutex<Vec<OwnerId>>);
 
 #[async_trait::async_trait]
 impl crate::transport::Transport for Stuck {
@@ -127,7 +127,7 @@ fn strangers_who_take_no_answer_keep_nobody_from_theirs() {
         let proven = Proven::on_the_word_of_a_transport([id(seed)]);
         host.deliver(Arrived::new(frame, proven));
     };
-    let transport = Arc::new(Stuck(std::sync::Mutex::default()));
+    let transport = Arc::new(Stuck(Mutex::default()));
     let timer: Arc<dyn Timer> = Arc::new(Idle(clock));
     let mut run = host.run(transport.clone(), timer).boxed_local();
     let mut go = || {

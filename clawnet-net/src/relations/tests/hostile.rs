@@ -281,6 +281,27 @@ fn nothing_is_kept_that_says_nothing() {
     one.show(&other, &pause, None).unwrap();
 }
 
+#[test]
+fn terms_count_no_uses() {
+    let (one, other) = two();
+    let rule = json!({"actions": ["read"], "budget": {"uses": 2}, "effect": "allow",
+        "region": {"subtree": "fs:/a"}});
+    let scope: Grant = serde_json::from_value(json!([rule])).unwrap();
+    let metered = one.draft(&Proposal::to(other.id(), "valves").scope(scope));
+    assert_eq!(metered.map(drop), Err("terms".into()));
+}
+
+#[test]
+fn a_name_is_what_it_looks_like() {
+    let (one, _) = two();
+    for unseen in ['\u{202e}', '\u{2066}', '\u{200b}', '\u{feff}', '\u{2028}', '\u{7}'] {
+        let (identity, peer, note) = (one.identity, id(9), String::new());
+        let name = format!("An{unseen}n");
+        let refused = one.decide(Decision::Ask { identity, name, note, peer }).unwrap_err();
+        assert!(refused.contains("visible"), "{refused}");
+    }
+}
+
 fn id(seed: u8) -> OwnerId {
     key(seed).public_key().owner()
 }
