@@ -34,6 +34,8 @@ pub(crate) use due::Due;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Relations {
+    /// How many asked lately.
+    asks: Lately,
     contacts: BTreeMap<OwnerId, Contact>,
     dialogues: BTreeMap<SessionId, Dialogue>,
     /// Peers for whom something is to be sent, and the sessions it is about.
@@ -43,8 +45,6 @@ pub struct Relations {
     owner: OwnerId,
     /// How many wait for this owner's answer to become contacts.
     waiting: u32,
-    /// How many asked lately.
-    asks: Lately,
 }
 
 impl Relations {

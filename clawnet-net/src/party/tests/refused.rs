@@ -177,7 +177,8 @@ fn wrong_party() {
         let said = signed.entry.said_at(signed.head);
         signed.signature = third.party.kernel().vouch(ENTRY, &said).unwrap();
     }
-    refuse(&other, &third, &frame(&bad), Reason::WrongParty);
+    // Who is in it is told to nobody else.
+    assert_eq!(other.hear(&frame(&bad), &third), [NOBODY]);
 }
 
 #[test]

@@ -166,8 +166,8 @@ fn a_result_that_was_released_covers_nothing_that_is_said_after_it() {
     assert!(unreleased(), "what was said after the release flows up");
     release(1).unwrap();
     assert!(!unreleased());
-    let refused = (2..100).find_map(|nth| release(nth).err());
-    assert_eq!(refused.as_deref(), Some("limit"), "results without end");
+    let refused = (2..100).find_map(|nth| release(nth).err()).expect("results without end");
+    assert!(refused.contains("limit"), "{refused}");
 }
 
 #[test]
