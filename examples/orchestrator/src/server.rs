@@ -9,7 +9,7 @@ use std::{
 use anyhow::Result;
 use async_trait::async_trait;
 use clawnet_core::{MemoryStore, OwnerId, PublicKey, Timestamp};
-use clawnet_net::{Guest, Host, NodeKey, Route, Timer, TlsLimits, TlsTransport};
+use clawnet_net::{Host, NodeKey, Route, Timer, TlsLimits, TlsTransport};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     Request, Response, StatusCode,
@@ -100,8 +100,8 @@ impl Server {
     }
 
     /// From now on the links to other hosts prove that this one speaks for the owner.
-    pub(crate) fn speak_for(&self, guest: &Guest) -> Result<(), Wrong> {
-        let spoken = self.0.transport.speak_for(guest.kernel().clone());
+    pub(crate) fn speak_for(&self, owner: OwnerId) -> Result<(), Wrong> {
+        let spoken = self.0.transport.speak_for(self.0.host.speaker(owner));
         spoken.map_err(|error| Wrong::Malformed(error.to_string()))
     }
 

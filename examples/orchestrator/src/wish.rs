@@ -86,7 +86,7 @@ async fn enrol(server: &Server, desk: &Arc<Desk>, name: String) -> Result<Value,
         Some(agent) => owner.agent(agent)?,
         None => owner.bind(identity, "assistant", "orchestrator").await?,
     };
-    server.speak_for(&guest)?;
+    server.speak_for(id)?;
     desk.enrolled(Hand { agent, guest, identity, name, owner });
     Ok(json!({ "identity": identity }))
 }
