@@ -194,6 +194,13 @@ impl Host {
         Presence { host: self.clone(), owner }
     }
 
+    /// A link to the host of `peer` came up: whatever waits for them is tried at once.
+    pub fn reached(&self, peer: OwnerId) {
+        let now = self.now();
+        self.desk().agenda.reach(peer, now);
+        self.call_workers();
+    }
+
     /// Whether a client of the owner is here.
     #[must_use]
     pub fn presence(&self, owner: OwnerId) -> Whereabouts {

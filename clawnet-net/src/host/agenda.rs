@@ -109,6 +109,18 @@ impl Agenda {
         }
     }
 
+    /// All lanes to `peer` are tried at once. It looks at every lane there is.
+    pub(super) fn reach(&mut self, peer: OwnerId, now: Timestamp) {
+        for (owner, peers) in &mut self.lanes {
+            if let Some(trying) = peers.get_mut(&peer) {
+                let lane = (*owner, peer);
+                self.times.remove(&(trying.at, lane));
+                *trying = Trying { at: now, tries: 0 };
+                self.times.insert((now, lane));
+            }
+        }
+    }
+
     /// How often what waits in a lane was tried, and when it is tried again.
     pub(super) fn trying(&self, lane: Lane) -> Option<(u32, Timestamp)> {
         self.lane(lane).map(|trying| (trying.tries, trying.at))

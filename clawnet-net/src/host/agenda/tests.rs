@@ -97,7 +97,7 @@ fn who_answers_is_not_waited_for_so_long() {
 }
 
 #[test]
-fn whoever_arrives_has_everything_tried_at_once() {
+fn whoever_arrives_or_is_reached_has_everything_tried_at_once() {
     let mut agenda = agenda(1);
     for peer in [2, 3] {
         agenda.note((owner(1), owner(peer)));
@@ -113,6 +113,15 @@ fn whoever_arrives_has_everything_tried_at_once() {
     }
     tried.sort_unstable();
     let mut expect = vec![(owner(1), owner(2)), (owner(1), owner(3))];
+    expect.sort_unstable();
+    assert_eq!(tried, expect);
+    agenda.reach(owner(1), at(6));
+    let mut tried = Vec::new();
+    while let Some(turn) = agenda.next(at(6)) {
+        tried.push(turn.lane);
+    }
+    tried.sort_unstable();
+    let mut expect = vec![(owner(2), owner(1)), (owner(3), owner(1))];
     expect.sort_unstable();
     assert_eq!(tried, expect);
 }
