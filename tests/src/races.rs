@@ -59,6 +59,9 @@ impl Endpoint<Write> for Place {
     }
 }
 
+/// What one thread does.
+type Part = Box<dyn FnOnce(&House) + Send>;
+
 /// One owner, one identity, and two agents of it.
 struct House {
     store: Arc<Slow>,
@@ -93,9 +96,9 @@ impl House {
     }
 
     /// Runs all at once, with a disk that takes its time, and waits for the last.
-    fn at_once(self: &Arc<Self>, each: Vec<Box<dyn FnOnce(&Self) + Send>>) {
+    fn at_once(self: &Arc<Self>, each: Vec<Part>) {
         let disk = Slow::run(&self.store);
-        let spawn = |part: Box<dyn FnOnce(&Self) + Send>| {
+        let spawn = |part: Part| {
             let house = Arc::clone(self);
             thread::spawn(move || part(&house))
         };
@@ -164,7 +167,7 @@ fn the_last_of_a_budget_is_spent_once() {
     let schedules = race(move || {
         let house = House::with(rule(Verdict::Allow).at_most(Budget::uses(1)));
         let ran: Arc<[AtomicU64; 2]> = Arc::default();
-        let submit = |agent: usize| -> Box<dyn FnOnce(&House) + Send> {
+        let submit = |agent: usize| -> Part {
             let ran = Arc::clone(&ran);
             Box::new(move |house| match house.write(agent) {
                 Ok(()) => _ = ran[agent].fetch_add(1, Ordering::SeqCst),
@@ -214,7 +217,7 @@ fn a_yes_is_spent_once() {
         let Err(Refusal::Escalated(ticket)) = house.write(0) else { panic!("not asked") };
         block_on(house.owner.approve(ticket.id)).unwrap();
         let first = Arc::new(AtomicU64::new(0));
-        let submit = |name: u64| -> Box<dyn FnOnce(&House) + Send> {
+        let submit = |name: u64| -> Part {
             let first = Arc::clone(&first);
             Box::new(move |house| {
                 if house.write(0).is_ok() {

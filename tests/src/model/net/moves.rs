@@ -91,7 +91,8 @@ fn contacts(world: &World, scene: &Scene, owner: Owner, all: &mut Vec<Command>) 
             all.push(Command::Remove(owner, peer));
             all.push(Command::Block(owner, peer));
             all.push(Command::Unblock(owner, peer));
-            all.extend(identities(scene).map(|who| Command::Present(owner, peer, who)));
+            let others = identities(scene).filter(|who| contact.ours != Some(*who));
+            all.extend(others.map(|who| Command::Present(owner, peer, who)));
         }
         if scene.has(Menu::Keys) {
             all.push(Command::AcceptKey(owner, peer));

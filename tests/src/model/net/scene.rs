@@ -244,8 +244,8 @@ pub const FEWER: Scene =
 /// All of them, each so far that together they take some minutes.
 pub const SCENES: [Scene; 12] = [
     PAIR.until(3),
-    ORDERED.until(3),
-    STRANGERS.until(3),
+    ORDERED,
+    STRANGERS,
     THREE.until(2),
     FOUR,
     LINE.until(2),

@@ -4,6 +4,7 @@
 //! Of the commands, 55 % are such that the model allows them, 30 % are such a one with one thing
 //! changed, and 15 % are the wire's: what was carried before comes again, to somebody else, or with
 //! a byte changed. `TWIN_LISTS` sets how many lists are told, `TWIN_SEED` where they begin.
+#![expect(clippy::wildcard_enum_match_arm, reason = "what cannot be said to both is left out")]
 use std::env;
 
 use super::command::{Command, Draft, Mark, Outcome, Refusal};
@@ -92,8 +93,9 @@ impl Tale {
         };
         self.world = next;
         let same = match (said, answer) {
-            (Outcome::Done | Outcome::Again, Answer::Yes) => true,
-            (Outcome::Refused(_), Answer::No) => true,
+            (Outcome::Done | Outcome::Again, Answer::Yes) | (Outcome::Refused(_), Answer::No) => {
+                true
+            }
             // Which of the two it is of an outdated consent depends on what came along with it.
             (Outcome::Refused(Refusal::Stale | Refusal::Mismatch), Answer::Refused(code)) => {
                 ["stale", "mismatch"].contains(&code)
@@ -177,7 +179,7 @@ impl Tale {
             done = said == Outcome::Done;
             world = next;
         }
-        let answer = self.real.propose(&draft, name, &world);
+        let answer = self.real.propose(draft, name, &world);
         self.world = world;
         assert!(
             (answer == Answer::Yes) == done,

@@ -3,11 +3,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use clawnet_core::{
     Act, Action, Agent, Event, Grant, IdentityId, Kernel, ManualClock, MemoryStore, OwnerId,
-    Region, Signer as _, SoftwareKey, Timestamp,
+    Refusal, Region, Signer as _, SoftwareKey, Timestamp,
 };
 use clawnet_net::{
-    Amendment, Bond, Decision, Dialogue, Ending, Envelope, Letter, Mark, NOBODY, Party, PartyError,
-    Presenting, Proposal, Proven, Relations, Said, SessionId, Side,
+    Amendment, Bond, Decision, Dialogue, Ending, Envelope, Floor, Letter, Mark, NOBODY, Party,
+    PartyError, Presenting, Proposal, Proven, Relations, Said, SessionId, Side,
 };
 use futures::executor::block_on;
 
@@ -25,6 +25,9 @@ pub(super) enum Answer {
     Refused(&'static str),
     No,
 }
+
+/// Tells one message from the others.
+type Picks = Box<dyn Fn(&Body) -> bool>;
 
 /// One owner, with all they have.
 struct One {
@@ -124,7 +127,7 @@ impl Real {
         let owner = by(command)?;
         let head = self.one(owner).party.kernel().head().sequence;
         let answer = self.act(now, command)?;
-        self.note_acts(owner, head, (now, next));
+        self.note_acts(owner, head);
         self.harvest(owner, next);
         Some(answer)
     }
@@ -185,7 +188,7 @@ impl Real {
                 _ => return None,
             })
         });
-        Some(answer(done?))
+        Some(answer(&done?))
     }
 
     /// The agent of the session's own identity takes the floor.
@@ -201,25 +204,35 @@ impl Real {
             command::Mark::Resolved => Mark::Resolved,
             command::Mark::Deadlock => Mark::Deadlock,
         };
-        let said = block_on(async {
-            let open = one.party.open(self.name(session)).ok()?;
-            let floor = open.floor(self.agent(one, session)?).await.ok()?;
-            floor.say(&format!("turn {}", self.texts), mark).await.ok()
-        });
-        if said.is_some() { Answer::Yes } else { Answer::No }
+        let text = format!("turn {}", self.texts);
+        self.hold(one, session, async |floor| floor.say(&text, mark).await)
     }
 
     fn give_back(&self, one: &One, parent: Session, child: Session) -> Answer {
-        let said = block_on(async {
-            let open = one.party.open(self.name(parent)).ok()?;
-            let floor = open.floor(self.agent(one, parent)?).await.ok()?;
-            floor.give_back(self.name(child)).await.ok()
+        let child = self.name(child);
+        self.hold(one, parent, async |floor| floor.give_back(child).await)
+    }
+
+    /// Takes the floor and uses it; where the owner is asked, the owner says yes.
+    fn hold(
+        &self,
+        one: &One,
+        session: Session,
+        used: impl AsyncFn(Floor<'_>) -> Result<u64, Refusal>,
+    ) -> Answer {
+        let done = block_on(async {
+            let open = one.party.open(self.name(session)).ok()?;
+            let agent = self.agent(one, session)?;
+            let first = used(open.floor(agent).await.ok()?).await;
+            let Err(Refusal::Escalated(ticket)) = first else { return first.ok() };
+            one.owner.approve(ticket.id).await.ok()?;
+            used(open.floor(agent).await.ok()?).await.ok()
         });
-        if said.is_some() { Answer::Yes } else { Answer::No }
+        if done.is_some() { Answer::Yes } else { Answer::No }
     }
 
     /// Draws if it is to be beneath another, drafts, and consents.
-    pub(super) fn propose(&mut self, draft: &Draft, name: Session, next: &World) -> Answer {
+    pub(super) fn propose(&mut self, draft: Draft, name: Session, next: &World) -> Answer {
         let one = self.one(draft.owner);
         let head = one.party.kernel().head().sequence;
         let mut proposal =
@@ -232,9 +245,9 @@ impl Real {
         if let Some(session) = found {
             self.names.insert(name, session);
         }
-        self.note_acts(draft.owner, head, (next, next));
+        self.note_acts(draft.owner, head);
         self.harvest(draft.owner, next);
-        answer(done.map(drop))
+        answer(&done.map(drop))
     }
 
     /// A session that was begun and not finished.
@@ -247,7 +260,7 @@ impl Real {
     }
 
     /// Which of the owner's new acts were said to whom.
-    fn note_acts(&mut self, owner: Owner, head: u64, _: (&World, &World)) {
+    fn note_acts(&mut self, owner: Owner, head: u64) {
         let records = block_on(self.one(owner).owner.records(head + 1, usize::MAX)).unwrap();
         for record in records {
             let Event::Act(signed) = record.event else { continue };
@@ -297,7 +310,7 @@ impl Real {
     }
 
     /// Which of the model's messages a frame is.
-    fn reads(&self, between: (Owner, Owner), frame: &[u8]) -> Option<Box<dyn Fn(&Body) -> bool>> {
+    fn reads(&self, between: (Owner, Owner), frame: &[u8]) -> Option<Picks> {
         let session = |id: SessionId| {
             let found = self.names.iter().find(|(_, known)| **known == id);
             found.map(|(name, _)| *name)
@@ -399,7 +412,7 @@ impl Real {
             }
             for (session, side) in &kernel.sides {
                 let model = Some(state(side));
-                let real = one.party.session(self.name(*session)).map(|it| self.state(&it));
+                let real = one.party.session(self.name(*session)).map(|it| real_state(&it));
                 if model != real {
                     differs
                         .push(format!("{owner} in {session}:\n model {model:?}\nkernel {real:?}"));
@@ -427,30 +440,6 @@ impl Real {
         let theirs = contact.theirs.and_then(|shown| self.one(peer).who(shown.identity));
         (stand, contact.blocked, ours, theirs)
     }
-
-    fn state(&self, dialogue: &Dialogue) -> State {
-        let wording = wording(dialogue);
-        let phase = match dialogue.ended {
-            Some(ended) => Phase::Closed(reason(ended.reason)),
-            None if dialogue.opened => Phase::Active,
-            None => Phase::Invited,
-        };
-        let phase = alike(phase);
-        let alive = dialogue.ended.is_none();
-        State {
-            phase,
-            used: dialogue.used,
-            drawn: dialogue.set_aside(),
-            number: dialogue.last,
-            floor: dialogue.floor == dialogue.role,
-            consent: alive.then_some((wording.ours.is_some(), wording.theirs.is_some())),
-            paused: (dialogue.pauses.ours, dialogue.pauses.theirs),
-            revision: alive.then_some(wording.terms.revision),
-            turns_max: alive.then_some(wording.terms.turns_max),
-            initiated: dialogue.role == Side::Initiator,
-            levels: wording.terms.ancestry.len(),
-        }
-    }
 }
 
 /// What both hold of a session.
@@ -467,6 +456,30 @@ struct State {
     turns_max: Option<u32>,
     initiated: bool,
     levels: usize,
+}
+
+fn real_state(dialogue: &Dialogue) -> State {
+    let wording = wording(dialogue);
+    let phase = match dialogue.ended {
+        Some(ended) => Phase::Closed(reason(ended.reason)),
+        None if dialogue.opened => Phase::Active,
+        None => Phase::Invited,
+    };
+    let phase = alike(phase);
+    let alive = dialogue.ended.is_none();
+    State {
+        phase,
+        used: dialogue.used,
+        drawn: dialogue.set_aside(),
+        number: dialogue.last,
+        floor: dialogue.floor == dialogue.role,
+        consent: alive.then_some((wording.ours.is_some(), wording.theirs.is_some())),
+        paused: (dialogue.pauses.ours, dialogue.pauses.theirs),
+        revision: alive.then_some(wording.terms.revision),
+        turns_max: alive.then_some(wording.terms.turns_max),
+        initiated: dialogue.role == Side::Initiator,
+        levels: wording.terms.ancestry.len(),
+    }
 }
 
 fn state(side: &side::Side) -> State {
@@ -525,7 +538,7 @@ fn reason(ending: Ending) -> Reason {
     }
 }
 
-fn answer(done: Result<(), PartyError>) -> Answer {
+fn answer(done: &Result<(), PartyError>) -> Answer {
     if done.is_ok() { Answer::Yes } else { Answer::No }
 }
 
