@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "figures are what a benchmark is for")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the machine's clock and files")]
 #![expect(clippy::cast_precision_loss, reason = "figures are rounded when printed")]
+#![expect(clippy::indexing_slicing, reason = "a benchmark that cannot go on stops")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
 
 use std::time::{Duration, Instant};
