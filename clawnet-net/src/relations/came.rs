@@ -48,8 +48,8 @@ impl Relations {
         if self.is_blocked(came.from) {
             return Err(Reason::Unknown);
         }
-        if let Some(contact) = self.contact(came.from) {
-            contact.lately.check(about.at(), CAME_MAX)?;
+        if let Some(contact) = self.contact(came.from).filter(|_| decides(&came.what)) {
+            contact.lately.check(about.at(), DECIDED_MAX)?;
         }
         match &came.what {
             Evidence::Act(shown) => self.check_act(came.from, shown, about),
@@ -215,7 +215,8 @@ impl Relations {
     }
 
     pub(super) fn fold_came(&mut self, came: &Came, about: &About<'_>) {
-        if let Some(contact) = self.contacts.get_mut(&came.from) {
+        let contact = self.contacts.get_mut(&came.from).filter(|_| decides(&came.what));
+        if let Some(contact) = contact {
             contact.lately.count(about.at());
         }
         match &came.what {
@@ -375,11 +376,17 @@ impl Relations {
     }
 }
 
+/// Whether an owner said it, who may say any number of things.
+fn decides(what: &Evidence) -> bool {
+    matches!(what, Evidence::Act(_) | Evidence::Keys(_))
+}
+
 /// How many may wait for this owner's answer to become contacts.
 const WAITING_MAX: u32 = 64;
 /// How many asks are taken in an hour, by everybody together.
 const ASKS_MAX: u32 = 1024;
-/// How much is taken of one contact in an hour.
-const CAME_MAX: u32 = 8192;
+/// How many decisions of one contact are taken in an hour. What is said in sessions is bounded by
+/// their terms.
+const DECIDED_MAX: u32 = 8192;
 /// How many sessions with one contact may be going on.
 pub(super) const SESSIONS_MAX: u32 = 256;

@@ -101,7 +101,9 @@ impl Relations {
         if let Some(terms) = &shown.terms {
             match self.dialogues.get_mut(&session) {
                 None => {
-                    let dialogue = Dialogue::new(Side::Responder, terms.clone(), about.at());
+                    let mut dialogue = Dialogue::new(Side::Responder, terms.clone(), about.at());
+                    // Never one that a session of this name had before.
+                    dialogue.epoch = about.sequence();
                     self.dialogues.insert(session, dialogue);
                     if let Some(contact) = self.contacts.get_mut(&from) {
                         contact.sessions = contact.sessions.saturating_add(1);

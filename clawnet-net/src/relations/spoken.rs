@@ -98,7 +98,9 @@ impl Relations {
             self.reconfine(terms.session);
             return;
         }
-        let dialogue = Dialogue::new(Side::Initiator, terms.clone(), about.at());
+        let mut dialogue = Dialogue::new(Side::Initiator, terms.clone(), about.at());
+        // Never one that a session of this name had before.
+        dialogue.epoch = about.sequence();
         if let Some(contact) = self.contacts.get_mut(&dialogue.peer()) {
             contact.sessions = contact.sessions.saturating_add(1);
         }
