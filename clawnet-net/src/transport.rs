@@ -40,8 +40,8 @@ pub const FRAME_BYTES_MAX: usize = 1 << 20;
 
 /// Carries frames between this host and others.
 ///
-/// **Promises** that what it takes is bounded, that a frame arrives whole or not at all as far as it
-/// can tell, and that [`Arrived::proven`] names nobody who has not proven themselves to it.
+/// **Promises** that what it takes is bounded, that a frame arrives whole or not at all as far as
+/// it can tell, and that [`Arrived::proven`] names nobody who has not proven themselves to it.
 /// **Refuses** frames above [`FRAME_BYTES_MAX`]. **Order**: none. Frames from one host to another
 /// come in the order they were taken while no link breaks.
 ///

@@ -6,7 +6,8 @@ use futures::future::join;
 
 use super::{Arrived, FRAME_BYTES_MAX, SendError, Transport};
 
-/// Two hosts with a way between them. The first speaks for owners 1 and 11, the second for 2 and 12.
+/// Two hosts with a way between them. The first speaks for owners 1 and 11, the second for 2 and
+/// 12.
 pub(super) struct Stage {
     pub(super) one: Box<dyn Transport>,
     pub(super) two: Box<dyn Transport>,

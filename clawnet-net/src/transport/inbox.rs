@@ -15,8 +15,8 @@ const BYTES_MAX: usize = 4 * FRAME_BYTES_MAX;
 
 /// What came for one host and was not taken yet, and room kept for what is on its way.
 ///
-/// **Promises** that it never holds more than [`FRAMES_MAX`] frames nor more than [`BYTES_MAX`], that
-/// frames leave in the order they came, and that nobody waits for room that is there.
+/// **Promises** that it never holds more than [`FRAMES_MAX`] frames nor more than [`BYTES_MAX`],
+/// that frames leave in the order they came, and that nobody waits for room that is there.
 #[derive(Default)]
 pub(super) struct Inbox(Mutex<Inner>);
 

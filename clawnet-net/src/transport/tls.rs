@@ -6,12 +6,13 @@
 //! keys. Such a claim is worth nothing on any other connection.
 //!
 //! Frames are numbered and kept until the other host has taken them. After a break both sides say
-//! how far they came, so nothing is lost and nothing comes twice **while both processes live**; when
-//! one ends, what was on its way may be lost, or come again. What may be on its way to one host is
-//! bounded by number and size, and so is all that came and was not received.
+//! how far they came, so nothing is lost and nothing comes twice **while both processes live**;
+//! when one ends, what was on its way may be lost, or come again. What may be on its way to one
+//! host is bounded by number and size, and so is all that came and was not received.
 //!
-//! **Refuses**, each with a [`LinkError`]: older TLS, no TLS, another node than the directory names,
-//! claims that were made elsewhere or by others, text, garbage, and more than was agreed on.
+//! **Refuses**, each with a [`LinkError`]: older TLS, no TLS, another node than the directory
+//! names, claims that were made elsewhere or by others, text, garbage, and more than was agreed
+//! on.
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
