@@ -112,17 +112,16 @@ impl Relations {
         let peer = dialogue.peer();
         if let Some(contact) = self.contacts.get_mut(&peer) {
             contact.sessions = contact.sessions.saturating_sub(1);
+            // One that nobody else is known to have heard of is nobody else's to hear of: an answer
+            // may never come, and an invitation that did arrive lapses there.
+            let ours = dialogue.wording.ours.as_ref().map(|act| act.number);
+            let waits = |number| contact.pending.iter().any(|it| it.act.number == number);
+            if dialogue.wording.theirs.is_none() && ours.is_none_or(waits) {
+                dialogue.told = true;
+            }
             // What was decided about it is moot, and must not keep later decisions waiting: an answer
             // to it may never come.
             contact.pending.retain(|pending| !due::steers(pending, session));
-        }
-        // One that nobody else was ever told of is nobody else's to hear of.
-        let dialogue = self.dialogues.get_mut(&session);
-        let alone = |dialogue: &Dialogue| {
-            dialogue.wording.ours.is_none() && dialogue.wording.theirs.is_none()
-        };
-        if let Some(dialogue) = dialogue.filter(|dialogue| alone(dialogue)) {
-            dialogue.told = true;
         }
         self.note_due(session);
         self.over.push_back(session);

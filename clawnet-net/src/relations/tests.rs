@@ -67,6 +67,7 @@ impl One {
         match block_on(self.kernel.declare::<Relations>(said, None)) {
             Ok(_) => Ok(()),
             Err(DeclareError::Misfit(misfit)) => Err(misfit.code.as_str().to_owned()),
+            Err(DeclareError::BadSignature(_)) => Err("forged".into()),
             Err(other) => Err(other.to_string()),
         }
     }

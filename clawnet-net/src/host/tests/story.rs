@@ -121,6 +121,9 @@ fn who_cannot_be_reached_for_hours_hears_everything_when_they_can() {
     network.heal();
     drop(here.host.arrive(one.id()));
     settle(&[&here, &there]);
-    assert!(other.standing(&there.host, again).is_some());
+    assert_eq!(other.standing(&there.host, again), None, "it lapsed, and nobody heard of it");
+    let later = one.propose(&here.host, other.id(), 4);
+    settle(&[&here, &there]);
+    assert!(other.standing(&there.host, later).is_some());
     check_told((one, &here.host), (other, &there.host), session);
 }
