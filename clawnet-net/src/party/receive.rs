@@ -278,7 +278,8 @@ impl Party {
             })
             .unwrap_or_default();
         self.record(Some(peer), reason, session.filter(|_| over.is_some()));
-        if reason == Reason::Unknown || known.is_none() {
+        // Who is in a session is told to nobody else.
+        if matches!(reason, Reason::Unknown | Reason::WrongParty) || known.is_none() {
             return vec![NOBODY.to_vec()];
         }
         let mut answers = self.letter(peer, Letter::Refused { of, reason });

@@ -157,8 +157,7 @@ impl Relations {
 
     fn theirs(&self, from: OwnerId, session: SessionId) -> Result<&Dialogue, Reason> {
         let dialogue = self.session(session).ok_or(Reason::Unknown)?;
-        // Who is in it is told to nobody else.
-        if dialogue.peer() == from { Ok(dialogue) } else { Err(Reason::Unknown) }
+        if dialogue.peer() == from { Ok(dialogue) } else { Err(Reason::WrongParty) }
     }
 
     fn their_open(&self, from: OwnerId, session: SessionId) -> Result<&Dialogue, Reason> {

@@ -177,8 +177,10 @@ fn wrong_party() {
         let said = signed.entry.said_at(signed.head);
         signed.signature = third.party.kernel().vouch(ENTRY, &said).unwrap();
     }
-    // Who is in it is told to nobody else.
+    // Who is in it is told to nobody else, and the owner all the same.
     assert_eq!(other.hear(&frame(&bad), &third), [NOBODY]);
+    let record = block_on(other.owner.records(other.party.kernel().head().sequence, 1)).unwrap();
+    assert!(format!("{:?}", record[0].event).contains("wrong_party"));
 }
 
 #[test]

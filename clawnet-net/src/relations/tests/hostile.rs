@@ -201,11 +201,11 @@ fn who_is_in_a_session_is_told_to_nobody_else() {
     let [a, b, c] = &three();
     let session = open(a, b, &Proposal::to(b.id(), "valves"));
     let pause = signed(c.id(), (40, 3), declared(Decision::Pause { session }));
-    assert_eq!(c.show(b, &pause, None), Err("unknown".into()));
+    assert_eq!(c.show(b, &pause, None), Err("wrong_party".into()));
     let end = End { after: 0, reason: Ending::Owner, session };
     let signature = c.kernel.vouch("net.end", &end.said()).unwrap();
     let end = Evidence::End(SignedEnd::new(end, signature));
-    assert_eq!(b.hear(c, end), Err("unknown".into()));
+    assert_eq!(b.hear(c, end), Err("wrong_party".into()));
 }
 
 #[test]
