@@ -3,6 +3,7 @@ use clawnet_net::*;
 
 async fn say(floor: Floor<'_>) {
     drop(floor.say("one", Mark::Continue).await);
+    drop("two");
 }
 
 fn main() {}

@@ -147,7 +147,8 @@ impl Party {
             let next = (dialogue.last.saturating_add(1), dialogue.head);
             (dialogue.peer() == peer).then_some((dialogue.ours(), next))
         });
-        let (ours, (next, before)) = held.flatten().ok_or(No::Refused(Reason::Unknown))?;
+        let held = held.ok_or(No::Refused(Reason::Unknown))?;
+        let (ours, (next, before)) = held.ok_or(No::Refused(Reason::WrongParty))?;
         if to != To::Identity(ours) {
             return Err(No::Refused(Reason::Unknown));
         }

@@ -168,9 +168,9 @@ impl Tale {
             let (next, said) = step(&world, command);
             self.told.push(format!("{command:?} -> {said:?}"));
             done &= said == Outcome::Done;
-            // Nothing is set aside for terms that nobody can agree to, or with a stranger.
-            let nothing = [Refusal::Malformed, Refusal::Unknown].map(Outcome::Refused);
-            world = if nothing.contains(&said) { self.world.clone() } else { next };
+            // Nothing is set aside for terms that are not drafted.
+            let refused = matches!(said, Outcome::Refused(_));
+            world = if refused { self.world.clone() } else { next };
         }
         if done && let Ok(side) = world.side(draft.owner, name) {
             let command = Command::Consent(draft.owner, side.terms);
