@@ -10,14 +10,14 @@ fn key(secret: u8) -> SoftwareKey {
 }
 
 /// An act of `owner` as whoever has `secret` signs it.
-fn signed(owner: OwnerId, (number, secret): (u64, u8), act: Act) -> SignedAct {
-    let statement = SignedAct::statement(owner, number, &act);
+fn signed(owner: OwnerId, (number, secret): (u64, u8), act: &Act) -> SignedAct {
+    let statement = SignedAct::statement(owner, number, act);
     let signature = block_on(key(secret).sign(&statement)).unwrap();
     let act = json!({"act": act, "number": number, "signature": signature});
     serde_json::from_value(act).unwrap()
 }
 
-fn credential(founder: PublicKey, acts: Vec<SignedAct>) -> Credential {
+fn credential(founder: PublicKey, acts: &[SignedAct]) -> Credential {
     serde_json::from_value(json!({"acts": acts, "founder": founder})).unwrap()
 }
 
@@ -38,8 +38,8 @@ fn a_key_that_was_replaced_certifies_nothing_any_more() {
     let [certified, changed] = known.acts.as_slice() else { panic!("{known:?}") };
     assert!(certified.number + 1 < changed.number);
     let thief = Act::Certify { key: key(66).public_key() };
-    let forged = signed(one.id(), (certified.number + 1, 1), thief);
-    let shown = credential(known.founder, vec![forged, changed.clone()]);
+    let forged = signed(one.id(), (certified.number + 1, 1), &thief);
+    let shown = credential(known.founder, &[forged, changed.clone()]);
     shown.verify().unwrap();
     assert_eq!(other.hear(&one, Evidence::Keys(shown)), Err("stale".into()));
     assert_eq!(kernel_key(&other, &one), before);
@@ -53,11 +53,11 @@ fn a_key_that_was_replaced_certifies_nothing_any_more() {
 fn what_is_over_a_limit_is_refused_before_any_signature_is_looked_at() {
     let (one, other) = two();
     let act = Act::Certify { key: key(66).public_key() };
-    let forged = credential(one.kernel.credential().founder, vec![signed(one.id(), (9, 66), act)]);
+    let forged = credential(one.kernel.credential().founder, &[signed(one.id(), (9, 66), &act)]);
     assert!(forged.verify().is_err());
     // It changes nothing, so nobody has to look whether it is good.
     let session = SessionId::drafted(one.id(), one.kernel.head(), other.id());
-    let act = signed(one.id(), (50, 1), declared(Decision::Pause { session }));
+    let act = signed(one.id(), (50, 1), &declared(Decision::Pause { session }));
     let shown = Evidence::Act(Shown::new(act, forged, None));
     assert_eq!(other.hear(&one, shown), Err("unknown".into()));
 }
@@ -182,7 +182,7 @@ fn a_session_is_beneath_another_only_where_it_was_drafted_there() {
     terms.session = SessionId::drafted(c.id(), c.kernel.head(), a.id());
     let session = terms.session;
     let consent = Decision::Consent { revision: 1, session, terms: terms.digest() };
-    let act = signed(c.id(), (40, 3), declared(consent));
+    let act = signed(c.id(), (40, 3), &declared(consent));
     c.show(b, &act, Some(terms.clone())).unwrap();
     b.consent(&terms).unwrap();
     let what = What::Turn(Turn::of("hello", Mark::Continue, Vec::new()));
@@ -200,7 +200,7 @@ fn a_session_is_beneath_another_only_where_it_was_drafted_there() {
 fn who_is_in_a_session_is_told_to_nobody_else() {
     let [a, b, c] = &three();
     let session = open(a, b, &Proposal::to(b.id(), "valves"));
-    let pause = signed(c.id(), (40, 3), declared(Decision::Pause { session }));
+    let pause = signed(c.id(), (40, 3), &declared(Decision::Pause { session }));
     assert_eq!(c.show(b, &pause, None), Err("wrong_party".into()));
     let end = End { after: 0, reason: Ending::Owner, session };
     let signature = c.kernel.vouch("net.end", &end.said()).unwrap();
@@ -275,7 +275,7 @@ fn nothing_is_kept_that_says_nothing() {
     let pause = one.decide(Decision::Pause { session }).unwrap();
     assert_eq!(one.show(&other, &pause, Some(terms)), Err("malformed".into()));
     let mut known = one.kernel.credential();
-    known.acts.push(signed(one.id(), (60, 1), declared(Decision::Remove { peer: id(4) })));
+    known.acts.push(signed(one.id(), (60, 1), &declared(Decision::Remove { peer: id(4) })));
     let padded = Evidence::Act(Shown::new(pause.clone(), known, None));
     assert_eq!(other.hear(&one, padded), Err("forged".into()));
     one.show(&other, &pause, None).unwrap();

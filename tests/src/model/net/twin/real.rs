@@ -205,12 +205,12 @@ impl Real {
             command::Mark::Deadlock => Mark::Deadlock,
         };
         let text = format!("turn {}", self.texts);
-        self.hold(one, session, async |floor| floor.say(&text, mark).await)
+        self.hold(one, session, &async |floor| floor.say(&text, mark).await)
     }
 
     fn give_back(&self, one: &One, parent: Session, child: Session) -> Answer {
         let child = self.name(child);
-        self.hold(one, parent, async |floor| floor.give_back(child).await)
+        self.hold(one, parent, &async |floor| floor.give_back(child).await)
     }
 
     /// Takes the floor and uses it; where the owner is asked, the owner says yes.
@@ -218,7 +218,7 @@ impl Real {
         &self,
         one: &One,
         session: Session,
-        used: impl AsyncFn(Floor<'_>) -> Result<u64, Refusal>,
+        used: &impl AsyncFn(Floor<'_>) -> Result<u64, Refusal>,
     ) -> Answer {
         let done = block_on(async {
             let open = one.party.open(self.name(session)).ok()?;
