@@ -71,6 +71,7 @@ mod disk;
 mod frame;
 mod group;
 mod index;
+mod keepers;
 mod opened;
 mod opening;
 mod queue;
@@ -94,6 +95,7 @@ use self::{
     backup::Source,
     disk::DirDisk,
     index::Index,
+    keepers::Keepers,
     opening::Parts,
     queue::{Append, Queue, Room},
     reader::Reader,
@@ -105,9 +107,10 @@ use self::{
 /// **Promises** what [`Store`] does, on any file system that honours `fdatasync`. Dropping it writes
 /// and flushes what is buffered. **Refuses** a second opener.
 ///
-/// Reading, bodies and snapshots do their file I/O in the polling thread, some microseconds each
-/// when warm; an application that cannot have that polls them where blocking is allowed. Appending
-/// never touches a file: a thread does. The ends of all logs are in memory, about 150 bytes each.
+/// Reading and snapshots do their file I/O in the polling thread, some microseconds each when warm,
+/// as does keeping a body of more than 256 KiB; an application that cannot have that polls them
+/// where blocking is allowed. Appending never touches a file, nor does keeping smaller bodies:
+/// threads do. The ends of all logs are in memory, about 150 bytes each.
 #[derive(Debug)]
 pub struct LocalStore {
     disk: Arc<dyn Disk>,
@@ -115,6 +118,7 @@ pub struct LocalStore {
     index: Arc<Index>,
     queue: Arc<Queue>,
     committer: Option<JoinHandle<()>>,
+    keepers: Keepers,
     /// Held by whoever copies or moves whole segments.
     upkeep: Mutex<()>,
 }
@@ -156,8 +160,9 @@ impl LocalStore {
         let (parts, opened) = opening::open(disks, largest)?;
         let Parts { disk, segments, index, queue, committer } = parts;
         let committer = Some(committer.spawn()?);
+        let keepers = Keepers::of(disk.clone(), queue.clone());
         let upkeep = Mutex::default();
-        Ok((Self { disk, segments, index, queue, committer, upkeep }, opened))
+        Ok((Self { disk, segments, index, queue, committer, keepers, upkeep }, opened))
     }
 
     /// Copies the store to `to`, which is empty or absent, while it is used: every record that was
@@ -308,7 +313,8 @@ impl Store for LocalStore {
     }
 
     async fn keep_body(&self, log: OwnerId, body: &[u8]) -> Result<Digest, StoreError> {
-        body::keep(&*self.disk, &self.queue, log, body)
+        let (digest, kept) = self.keepers.keep(log, body)?;
+        kept.await.map(|()| digest)
     }
 
     async fn body(&self, log: OwnerId, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {

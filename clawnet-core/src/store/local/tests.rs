@@ -177,3 +177,33 @@ fn many_writers_share_flushes_and_keep_their_order() {
     assert_eq!((opened.records, opened.damage.is_none()), (8 * 300, true));
     (1..=8).for_each(|byte| assert_eq!(read_all(&store, owner(byte), 999).unwrap().len(), 300));
 }
+
+#[test]
+fn nobody_who_keeps_a_body_is_kept_from_doing_something_else() {
+    let disk = SimDisk::default();
+    let (store, _) = open_on(&disk, TINY);
+    let bodies: Vec<Vec<u8>> = (0..40).map(|nth| vec![nth; 100]).collect();
+    let keep = bodies.iter().map(|body| store.keep_body(owner(1), body));
+    let mut kept = futures::future::join_all(keep);
+    disk.hold(true);
+    // One thread begins them all, while none of them gets anywhere.
+    assert!((&mut kept).now_or_never().is_none());
+    disk.hold(false);
+    for (said, body) in block_on(kept).into_iter().zip(&bodies) {
+        let digest = said.unwrap();
+        assert_eq!(block_on(store.body(owner(1), digest)).unwrap().as_ref(), Some(body));
+    }
+}
+
+#[test]
+fn a_body_that_nobody_waits_for_any_more_is_kept_before_the_store_closes() {
+    let disk = SimDisk::default();
+    let (store, _) = open_on(&disk, TINY);
+    disk.hold(true);
+    assert!(store.keep_body(owner(1), b"left").now_or_never().is_none());
+    disk.hold(false);
+    drop(store);
+    let (store, _) = open_on(&disk, TINY);
+    let left = block_on(store.body(owner(1), Digest::of_content(b"left"))).unwrap();
+    assert_eq!(left.as_deref(), Some(&b"left"[..]));
+}
