@@ -129,12 +129,8 @@ impl Domain {
 
 /// Writes `bytes` as lower-case hexadecimal into the front of `out`.
 pub(crate) fn hex<'a>(bytes: &[u8], out: &'a mut [u8]) -> &'a str {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {
-        if let [high, low] = pair {
-            *high = DIGITS.get(usize::from(byte >> 4)).copied().unwrap_or(b'0');
-            *low = DIGITS.get(usize::from(byte & 15)).copied().unwrap_or(b'0');
-        }
+        pair.copy_from_slice(WRITTEN.get(usize::from(*byte)).unwrap_or(&[b'0'; 2]));
     }
     let length = (bytes.len() * 2).min(out.len());
     out.get(..length).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
@@ -146,20 +142,40 @@ pub(crate) fn unhex(text: &str, out: &mut [u8]) -> Result<(), NotHex> {
     if digits.len() != out.len() * 2 {
         return Err(NotHex);
     }
+    let value = |digit: &u8| READ.get(usize::from(*digit)).copied().unwrap_or(NO_DIGIT);
+    let mut seen = 0;
     for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
         let [high, low] = pair else { return Err(NotHex) };
-        *byte = (nibble(*high)? << 4) | nibble(*low)?;
+        let (high, low) = (value(high), value(low));
+        seen |= high | low;
+        *byte = (high << 4) | low;
     }
-    Ok(())
+    if seen < NO_DIGIT { Ok(()) } else { Err(NotHex) }
 }
 
-fn nibble(digit: u8) -> Result<u8, NotHex> {
-    match digit {
-        b'0'..=b'9' => Ok(digit - b'0'),
-        b'a'..=b'f' => Ok(digit - b'a' + 10),
-        _ => Err(NotHex),
+/// What stands in [`READ`] for whatever is no digit.
+const NO_DIGIT: u8 = 16;
+const DIGITS: [u8; 16] = *b"0123456789abcdef";
+
+/// The two digits of each byte.
+static WRITTEN: [[u8; 2]; 256] = {
+    let (mut written, mut byte) = ([[0; 2]; 256], 0);
+    while byte < 256 {
+        written[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
     }
-}
+    written
+};
+
+/// The value of each digit.
+static READ: [u8; 256] = {
+    let (mut read, mut value) = ([NO_DIGIT; 256], 0);
+    while value < NO_DIGIT {
+        read[DIGITS[value as usize] as usize] = value;
+        value += 1;
+    }
+    read
+};
 
 #[cfg(test)]
 mod tests {

@@ -100,7 +100,7 @@ pub struct Frame {
     /// Its chain hash, which the ledger computed and the store only carries.
     pub hash: Digest,
     /// The record's canonical bytes, at most [`Frame::SIZE_BYTES_MAX`].
-    pub payload: Box<[u8]>,
+    pub payload: Arc<[u8]>,
 }
 
 impl Frame {
@@ -109,7 +109,7 @@ impl Frame {
 
     /// A frame of these parts, as a store finds them again.
     #[must_use]
-    pub fn new(sequence: u64, hash: Digest, payload: Box<[u8]>) -> Self {
+    pub fn new(sequence: u64, hash: Digest, payload: Arc<[u8]>) -> Self {
         Self { sequence, hash, payload }
     }
 }

@@ -178,15 +178,15 @@ impl Entry {
         Digest::of_content(&canonical(self))
     }
 
-    /// The bytes a kernel vouches for: the canonical JSON of the entry and the head.
+    /// The bytes a kernel vouches for: the canonical JSON of the entry's digest and the head.
     #[must_use]
     pub fn said_at(&self, head: LedgerHead) -> Vec<u8> {
         #[derive(Serialize)]
-        struct Statement<'a> {
-            entry: &'a Entry,
+        struct Statement {
+            entry: Digest,
             head: LedgerHead,
         }
-        canonical(&Statement { entry: self, head })
+        canonical(&Statement { entry: self.digest(), head })
     }
 
     /// The turn, if it is one.
@@ -238,5 +238,12 @@ impl End {
 
 /// Plain data with text keys: writing it to memory cannot fail, and no bytes at all verify nothing.
 fn canonical(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).unwrap_or_default()
+    let mut bytes = Vec::with_capacity(ENTRY_BYTES);
+    if serde_json::to_writer(&mut bytes, value).is_err() {
+        bytes.clear();
+    }
+    bytes
 }
+
+/// How many bytes most entries have at most.
+const ENTRY_BYTES: usize = 768;

@@ -34,16 +34,21 @@ impl SessionId {
     }
 }
 
+impl SessionId {
+    fn text<'a>(&self, out: &'a mut [u8; 36]) -> &'a str {
+        let digit = |nibble| if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
+        let (prefix, digits) = out.split_at_mut(4);
+        prefix.copy_from_slice(b"ses_");
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+        }
+        std::str::from_utf8(out).unwrap_or_default()
+    }
+}
+
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::with_capacity(36);
-        text.push_str("ses_");
-        for byte in self.0 {
-            for nibble in [byte >> 4, byte & 15] {
-                text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
-            }
-        }
-        f.pad(&text)
+        f.pad(self.text(&mut [0; 36]))
     }
 }
 
@@ -79,7 +84,7 @@ pub struct NotASession;
 
 impl Serialize for SessionId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.text(&mut [0; 36]))
     }
 }
 

@@ -162,7 +162,8 @@ fn cause(caller: &Caller) -> Option<SessionId> {
 
 impl Endpoint<Say> for Outbox {
     fn admit(&self, say: &Say, caller: &Caller) -> Result<Admission, Denial> {
-        if say.escaped_size() > TEXT_BYTES_MAX {
+        // No text grows more than sixfold.
+        if say.text.len() > TEXT_BYTES_MAX / 6 && say.escaped_size() > TEXT_BYTES_MAX {
             return Err(denied(Reason::Oversize));
         }
         let way = self.admits(&say.place, caller, &say.what())?;

@@ -125,6 +125,9 @@ impl<'de> Deserialize<'de> for To {
     }
 }
 
+/// How many bytes most of them have at most.
+const LETTER_BYTES: usize = 4 << 10;
+
 impl Envelope {
     /// How many bytes an envelope may have.
     pub const SIZE_BYTES_MAX: usize = 256 << 10;
@@ -138,7 +141,7 @@ impl Envelope {
     /// # Errors
     /// When it would be too large.
     pub fn encode(&self) -> Result<Vec<u8>, Reason> {
-        let bytes = serde_json::to_vec(self).map_err(|_| Reason::Malformed)?;
+        let bytes = self.written(LETTER_BYTES)?;
         if bytes.len() > Self::SIZE_BYTES_MAX { Err(Reason::Oversize) } else { Ok(bytes) }
     }
 
@@ -151,7 +154,14 @@ impl Envelope {
             return Err(Reason::Oversize);
         }
         let read: Self = serde_json::from_slice(bytes).map_err(|_| Reason::Malformed)?;
-        let again = serde_json::to_vec(&read).map_err(|_| Reason::Malformed)?;
+        let again = read.written(bytes.len())?;
         if again == bytes { Ok(read) } else { Err(Reason::NotCanonical) }
+    }
+
+    /// As it is written, in about so many bytes.
+    fn written(&self, size_bytes: usize) -> Result<Vec<u8>, Reason> {
+        let mut bytes = Vec::with_capacity(size_bytes);
+        serde_json::to_writer(&mut bytes, self).map_err(|_| Reason::Malformed)?;
+        Ok(bytes)
     }
 }

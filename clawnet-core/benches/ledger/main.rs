@@ -12,7 +12,10 @@ use std::{
     fs,
     hint::black_box,
     path::Path,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -88,7 +91,7 @@ async fn write(store: &LocalStore, nth: u8, on: &AtomicBool) -> u64 {
 }
 
 fn frame_after(log: OwnerId, head: Head) -> Frame {
-    let payload: Box<[u8]> = bare::payload(head.sequence).into();
+    let payload: Arc<[u8]> = bare::payload(head.sequence).into();
     let mut hasher = blake3::Hasher::new_keyed(head.hash.as_bytes());
     hasher.update(log.as_bytes()).update(&[0; 48]).update(&payload);
     Frame::new(head.sequence + 1, Digest::from_bytes(*hasher.finalize().as_bytes()), payload)

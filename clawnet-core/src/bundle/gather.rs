@@ -32,7 +32,7 @@ pub(crate) async fn gather(
     let mut records = Vec::new();
     for (sequence, frame) in gathering.records {
         let proof = ledger.prove(sequence, checkpoint).await?;
-        let text = String::from_utf8(frame.payload.into_vec()).ok();
+        let text = String::from_utf8(frame.payload.to_vec()).ok();
         let record = text.and_then(|text| RawValue::from_string(text).ok());
         let unreadable = || Unproven::Record { sequence, what: "it is no JSON".into() };
         records.push(Shown {

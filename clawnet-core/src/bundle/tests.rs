@@ -14,7 +14,7 @@ use crate::{
     note::Checkpoint,
     record::chain,
     transfer::tests::{Nothing, Write, founder, key},
-    tree::{Frontier, inclusion},
+    tree::{Frontier, inclusion, inclusion_needs},
 };
 
 mod trees;
@@ -527,6 +527,8 @@ fn forged(payloads: &[String], broken: Option<u64>) -> Bundle {
         records.push(Shown { path: Vec::new(), previous, record, sequence });
     }
     for shown in &mut records {
+        let needs = inclusion_needs(shown.sequence, tree.size()).unwrap();
+        let known: Vec<_> = needs.iter().map(|at| known[at]).collect();
         shown.path = inclusion(shown.sequence, tree.size(), &known).unwrap().path().to_vec();
     }
     let checkpoint = Checkpoint::of(founder().owner(), tree.size(), tree.root());

@@ -63,13 +63,13 @@ impl Ledger {
         let (size, root) = match durable {
             0 => (0, TreeHash::EMPTY),
             // Records that merely observe came after it.
-            _ if durable < size => (durable, self.growth(durable, (size, root)).await?.1),
+            _ if durable < size => (durable, self.earlier(durable, (size, root)).await?),
             _ => (size, root),
         };
         if from == 0 || from == size {
             return Ok(Growth { size, root, path: None });
         }
-        let (path, _) = self.growth(from, (size, root)).await?;
+        let path = self.growth(from, (size, root)).await?;
         Ok(Growth { size, root, path: Some(path) })
     }
 
@@ -79,7 +79,7 @@ impl Ledger {
         if from == 0 || from == to {
             return Ok(Growth { size: to, root, path: None });
         }
-        let (path, _) = self.growth(from, (to, root)).await?;
+        let path = self.growth(from, (to, root)).await?;
         Ok(Growth { size: to, root, path: Some(path) })
     }
 
@@ -111,7 +111,9 @@ impl Ledger {
         checkpoint: &SignedCheckpoint,
     ) -> Result<ConsistencyProof, ProofError> {
         let (size, root) = self.covered(checkpoint).await?;
-        self.growth(from, (size, root)).await.map(|(proof, _)| proof)
+        let proof = self.growth(from, (size, root)).await?;
+        // The root is somebody else's word.
+        if proof.earlier_root(&root).is_some() { Ok(proof) } else { Err(ProofError::Foreign) }
     }
 
     /// The root the first `from` records have.
@@ -121,22 +123,30 @@ impl Ledger {
             let edge = self.edge();
             (edge.tree().size(), edge.tree().root())
         };
-        self.growth(from, present).await.map(|(_, root)| root)
+        self.earlier(from, present).await
     }
 
-    /// That so many records under this root begin with the first `from`, and the root of those.
+    /// The root that the first `from` of so many records under this root have.
+    async fn earlier(&self, from: u64, under: (u64, TreeHash)) -> Result<TreeHash, ProofError> {
+        let proof = self.growth(from, under).await?;
+        proof.earlier_root(&under.1).ok_or(ProofError::Foreign)
+    }
+
+    /// That so many records, of which this ledger has this root, begin with the first `from`.
     async fn growth(
         &self,
         from: u64,
         (size, root): (u64, TreeHash),
-    ) -> Result<(ConsistencyProof, TreeHash), ProofError> {
+    ) -> Result<ConsistencyProof, ProofError> {
         let outside = ProofError::Outside { sequence: from, size };
         let needs = consistency_needs(from, size).map_err(|_| outside.clone())?;
         for attempt in [Rows::Kept, Rows::Remade] {
-            let known = Nodes::new(self, attempt).all(&needs).await?;
+            let mut nodes = Nodes::new(self, attempt);
+            let known = nodes.all(&needs).await?;
             let proof = consistency(from, size, &known).ok_or(outside.clone())?;
-            if let Some(earlier) = proof.earlier_root(&root) {
-                return Ok((proof, earlier));
+            // Only what was kept elsewhere can be something else by now.
+            if !nodes.fetched || proof.earlier_root(&root).is_some() {
+                return Ok(proof);
             }
         }
         Err(ProofError::Foreign)
@@ -211,19 +221,22 @@ enum Rows {
 struct Nodes<'l> {
     ledger: &'l Ledger,
     trust: Rows,
+    /// Whether any of them came from the store.
+    fetched: bool,
     rows: BTreeMap<NodeAt, Vec<TreeHash>>,
     chains: BTreeMap<u64, Vec<Digest>>,
 }
 
 impl<'l> Nodes<'l> {
     fn new(ledger: &'l Ledger, trust: Rows) -> Self {
-        Self { ledger, trust, rows: BTreeMap::new(), chains: BTreeMap::new() }
+        Self { ledger, trust, fetched: false, rows: BTreeMap::new(), chains: BTreeMap::new() }
     }
 
-    async fn all(&mut self, needs: &[NodeAt]) -> Result<BTreeMap<NodeAt, TreeHash>, StoreError> {
-        let mut known = BTreeMap::new();
+    /// Those nodes, in their order.
+    async fn all(&mut self, needs: &[NodeAt]) -> Result<Vec<TreeHash>, StoreError> {
+        let mut known = Vec::with_capacity(needs.len());
         for need in needs {
-            known.insert(*need, self.node(*need).await?);
+            known.push(self.node(*need).await?);
         }
         Ok(known)
     }
@@ -244,7 +257,10 @@ impl<'l> Nodes<'l> {
             let row = match open {
                 Some(row) => row,
                 None if at.level == 0 => self.leaves(at.index).await?,
-                None => self.upper(at).await?,
+                None => {
+                    self.fetched = true;
+                    self.upper(at).await?
+                }
             };
             self.rows.insert(at, row);
         }
@@ -301,6 +317,7 @@ impl<'l> Nodes<'l> {
             };
             let mut chains = recent.unwrap_or_else(|| Vec::with_capacity(ROW));
             while chains.len() < ROW {
+                self.fetched = true;
                 let next = block * ROW as u64 + chains.len() as u64 + 1;
                 let store = &self.ledger.store;
                 let frames = store.read(self.ledger.owner, next, BLOCK_BYTES).await?;

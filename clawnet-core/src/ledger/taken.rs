@@ -116,6 +116,12 @@ impl Taken {
                 self.intent(&intent, offset);
                 at
             }
+            Some(Glance { at, event: Seen::Declared(declared), .. }) => {
+                if let Some(body) = declared.body {
+                    self.add_term(Term::body(body), offset);
+                }
+                at
+            }
             Some(Glance { at, event: Seen::Outcome(outcome), .. }) => {
                 if let Some(evidence) = outcome.evidence {
                     self.add_term(Term::body(evidence), offset);

@@ -262,13 +262,20 @@ pub(super) struct Glance<'p> {
     pub(super) event: Seen<'p>,
 }
 
-/// The two events of which a ledger mostly consists. The others are read whole.
+/// The events of which a ledger mostly consists. The others are read whole.
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Seen<'p> {
+    Declared(SeenDeclared),
     #[serde(borrow)]
     Intent(SeenIntent<'p>),
     Outcome(SeenOutcome),
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+pub(super) struct SeenDeclared {
+    #[serde(default)]
+    pub(super) body: Option<Digest>,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -298,7 +305,7 @@ pub(super) struct SeenOutcome {
 pub(super) struct Text<'p>(#[serde(borrow)] pub(super) Cow<'p, str>);
 
 impl<'p> Glance<'p> {
-    /// Looks at a frame; none if it is neither.
+    /// Looks at a frame; none if it is none of them.
     pub(super) fn at(frame: &'p Frame) -> Option<Self> {
         scan::glance(&frame.payload).or_else(|| serde_json::from_slice(&frame.payload).ok())
     }

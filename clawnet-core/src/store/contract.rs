@@ -165,7 +165,7 @@ fn what_is_too_large_is_refused(store: &dyn Store) {
 fn snapshots_and_bodies_come_back(store: &dyn Store) {
     let (log, other) = (owner(11), owner(12));
     for size_bytes in [100_000, 0, 70_000, 5] {
-        let snapshot = Snapshot::new(7, frame(log, 1, size_bytes).payload.into_vec());
+        let snapshot = Snapshot::new(7, frame(log, 1, size_bytes).payload.to_vec());
         block_on(store.keep_snapshot(log, snapshot.clone())).unwrap();
         assert_eq!(block_on(store.snapshot(log)).unwrap(), Some(snapshot), "{size_bytes}");
     }

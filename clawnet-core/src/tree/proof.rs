@@ -3,8 +3,6 @@
 //! The paths are those of RFC 6962, 2.1.1 and 2.1.2 (RFC 9162, 2.1.3 and 2.1.4), the lowest node
 //! first. How long a path must be follows from the sizes alone, so a path of another length is
 //! refused before anything is hashed.
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -177,15 +175,13 @@ pub(crate) fn inclusion_needs(sequence: u64, size: u64) -> Result<Vec<NodeAt>, N
     Ok(steps.iter().flat_map(|step| step.sibling.nodes()).collect())
 }
 
-/// The proof that the record at `sequence` is among the first `size`, if `known` has what
-/// [`inclusion_needs`] asks for.
-pub(crate) fn inclusion(
-    sequence: u64,
-    size: u64,
-    known: &BTreeMap<NodeAt, TreeHash>,
-) -> Option<InclusionProof> {
+/// The proof that the record at `sequence` is among the first `size`, if `known` is what
+/// [`inclusion_needs`] asks for, in that order.
+pub(crate) fn inclusion(sequence: u64, size: u64, known: &[TreeHash]) -> Option<InclusionProof> {
     let steps = steps_to_leaf(sequence, size).ok()?;
-    let path: Option<Vec<TreeHash>> = steps.iter().map(|step| step.sibling.hash(known)).collect();
+    let mut rest = known;
+    let beside = steps.iter().map(|step| step.sibling.hash(&mut rest));
+    let path: Option<Vec<TreeHash>> = beside.collect();
     Some(InclusionProof { path: path?, sequence, size })
 }
 
@@ -194,25 +190,31 @@ pub(crate) fn consistency_needs(from: u64, to: u64) -> Result<Vec<NodeAt>, NotPr
     let (base, steps) = steps_to_edge(from, to)?;
     let base = (from < to).then_some(base);
     let spans = base.into_iter().chain(steps.iter().map(|step| step.sibling));
-    Ok(spans.flat_map(Span::nodes).collect())
+    let mut needs = Vec::with_capacity(2 * steps.len() + 1);
+    needs.extend(spans.flat_map(Span::nodes));
+    Ok(needs)
 }
 
-/// The proof that the first `from` records are the beginning of the first `to`, if `known` has
-/// what [`consistency_needs`] asks for.
-pub(crate) fn consistency(
-    from: u64,
-    to: u64,
-    known: &BTreeMap<NodeAt, TreeHash>,
-) -> Option<ConsistencyProof> {
+/// The proof that the first `from` records are the beginning of the first `to`, if `known` is what
+/// [`consistency_needs`] asks for, in that order.
+pub(crate) fn consistency(from: u64, to: u64, known: &[TreeHash]) -> Option<ConsistencyProof> {
     let (base, steps) = steps_to_edge(from, to).ok()?;
     if from == to {
         return Some(ConsistencyProof::new(from, to, Vec::new()));
     }
-    let first = base.hash(known)?;
-    let (root, first) = if base.from == 0 { (Some(first), None) } else { (None, Some(first)) };
-    let beside = steps.iter().map(|step| step.sibling.hash(known));
-    let path: Option<Vec<TreeHash>> = first.map(Some).into_iter().chain(beside).collect();
-    Some(ConsistencyProof { from, path: path?, root, to })
+    let mut rest = known;
+    let first = base.hash(&mut rest)?;
+    let mut path = Vec::with_capacity(steps.len() + 1);
+    let root = if base.from == 0 {
+        Some(first)
+    } else {
+        path.push(first);
+        None
+    };
+    for step in &steps {
+        path.push(step.sibling.hash(&mut rest)?);
+    }
+    Some(ConsistencyProof { from, path, root, to })
 }
 
 /// From a leaf to the root.

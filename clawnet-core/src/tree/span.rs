@@ -1,5 +1,5 @@
 //! Places in a tree: perfect subtrees, runs of leaves, and the way from the root down to an edge.
-use std::{collections::BTreeMap, iter};
+use std::iter;
 
 use super::TreeHash;
 
@@ -46,11 +46,11 @@ impl Span {
         })
     }
 
-    /// Its hash, if `known` has its perfect subtrees.
-    pub(super) fn hash(self, known: &BTreeMap<NodeAt, TreeHash>) -> Option<TreeHash> {
-        let peaks: Option<Vec<TreeHash>> =
-            self.nodes().map(|node| known.get(&node).copied()).collect();
-        join(&peaks?)
+    /// Its hash, if its perfect subtrees are the next of those that are known: they are taken.
+    pub(super) fn hash(self, known: &mut &[TreeHash]) -> Option<TreeHash> {
+        let (peaks, rest) = known.split_at_checked(self.nodes().count())?;
+        *known = rest;
+        join(peaks)
     }
 }
 
@@ -74,7 +74,8 @@ pub(super) struct Step {
 /// a leaf, is where inclusion of record `edge` does: both are the RFC's recursion, read upwards.
 pub(super) fn way_up(edge: u64, size: u64, stop: impl Fn(Span) -> bool) -> (Span, Vec<Step>) {
     let mut here = Span::whole(size);
-    let mut steps = Vec::new();
+    let mut steps =
+        Vec::with_capacity(usize::try_from(size.checked_ilog2().unwrap_or(0)).unwrap_or(0) + 1);
     while let (false, Some(middle)) = (stop(here), here.middle()) {
         let (left, right) = (Span { to: middle, ..here }, Span { from: middle, ..here });
         let on_the_left = edge > middle;

@@ -39,7 +39,7 @@ fn size_bytes(frame: &Frame) -> usize {
 
 fn flipped(frame: &Frame, bit: usize) -> Frame {
     let mut bytes = [&frame.sequence.to_le_bytes(), frame.hash.as_bytes().as_slice()].concat();
-    bytes.extend(&frame.payload);
+    bytes.extend(&*frame.payload);
     bytes[bit / 8] ^= 1 << (bit % 8);
     let sequence = u64::from_le_bytes(bytes[..8].try_into().unwrap());
     let hash = Digest::from_bytes(bytes[8..40].try_into().unwrap());

@@ -1,11 +1,11 @@
-//! A glance at the two events of which ledgers mostly consist, in the letters they are written in:
+//! A glance at the events of which ledgers mostly consist, in the letters they are written in:
 //! one pass over the bytes. What is written in any other way is left to the parser.
 use std::borrow::Cow;
 
 use serde::de::IgnoredAny;
 use smallvec::SmallVec;
 
-use super::{Glance, Seen, SeenIntent, SeenOutcome, Text};
+use super::{Glance, Seen, SeenDeclared, SeenIntent, SeenOutcome, Text};
 
 /// What the parser would say of `payload`, or none: then it is asked.
 pub(super) fn glance(payload: &[u8]) -> Option<Glance<'_>> {
@@ -15,9 +15,12 @@ pub(super) fn glance(payload: &[u8]) -> Option<Glance<'_>> {
     scan.past(",\"at\":")?;
     let at = scan.number()?;
     scan.past(",\"event\":{\"")?;
-    let event = match scan.past("intent\":{") {
-        Some(()) => Seen::Intent(scan.intent()?),
-        None => Seen::Outcome(scan.outcome()?),
+    let event = if scan.past("intent\":{").is_some() {
+        Seen::Intent(scan.intent()?)
+    } else if scan.past("outcome\":{").is_some() {
+        Seen::Outcome(scan.outcome()?)
+    } else {
+        Seen::Declared(scan.declared()?)
     };
     scan.past("}}}")?;
     scan.0.is_empty().then_some(Glance { actor, at, event })
@@ -79,8 +82,19 @@ impl<'p> Scan<'p> {
         Some(SeenIntent { approval, cause, demands, kind, rules })
     }
 
+    fn declared(&mut self) -> Option<SeenDeclared> {
+        self.past("declared\":{")?;
+        let body = match self.past("\"body\":") {
+            Some(()) => Some(self.word()?.parse().ok()?),
+            None => None,
+        };
+        self.past(if body.is_some() { ",\"fact\":{" } else { "\"fact\":{" })?;
+        // Nothing follows it, and records are found by nothing that is in it.
+        self.0 = self.0.get(self.0.len().checked_sub(3)?..)?;
+        Some(SeenDeclared { body })
+    }
+
     fn outcome(&mut self) -> Option<SeenOutcome> {
-        self.past("outcome\":{")?;
         let evidence = match self.past("\"evidence\":") {
             Some(()) => Some(self.word()?.parse().ok()?),
             None => None,

@@ -20,7 +20,7 @@ fn a_broken_ledger_is_never_exported_as_whole() {
         let whole = Arc::new(MemoryStore::new());
         drop(story(whole.clone()).await);
         let mut frames = log(&*whole).await;
-        frames[5].payload[40] ^= 1;
+        Arc::make_mut(&mut frames[5].payload)[40] ^= 1;
         // Broken when it was opened.
         let (kernel, owner) = open(Arc::new(beginning(&frames).await)).await;
         assert_eq!(kernel.damage().unwrap().sequence, 6);
@@ -38,7 +38,7 @@ fn a_broken_ledger_is_never_exported_as_whole() {
         let log_id = kernel.owner_id();
         let kept = whole.snapshot(log_id).await.unwrap().unwrap();
         let mut frames = log(&*whole).await;
-        frames[5].payload[40] ^= 1;
+        Arc::make_mut(&mut frames[5].payload)[40] ^= 1;
         let broken = Arc::new(beginning(&frames).await);
         broken.keep_snapshot(log_id, kept).await.unwrap();
         let (kernel, owner) = open(broken).await;

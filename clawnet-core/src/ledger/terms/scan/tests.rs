@@ -33,6 +33,9 @@ fn what_is_written_as_ever_is_seen_at_a_glance() {
     check(&many, true);
     check(&format!(r#"{FRONT}"outcome":{{"intent":4,"result":"done"}}}}}}"#), true);
     let digest = "0".repeat(64);
+    let fact = r#""fact":{"projection":"net","said":{"a":[{"b":"}]\"{\\"},[]]}}"#;
+    check(&format!(r#"{FRONT}"declared":{{{fact}}}}}}}"#), true);
+    check(&format!(r#"{FRONT}"declared":{{"body":"{digest}",{fact}}}}}}}"#), true);
     let attested = format!(r#""outcome":{{"evidence":"{digest}","intent":4,"result":"done"}}"#);
     check(&format!("{FRONT}{attested}}}}}"), true);
 }

@@ -187,7 +187,7 @@ fn damage_behind_the_watermark_is_found_by_reading_and_remembered() {
 fn a_snapshot_survives_whole_or_not_at_all() {
     let temp = tempfile::tempdir().unwrap();
     let dir = temp.path().join("store");
-    let snapshot = Snapshot::new(3, frame(owner(1), 1, 200_000).payload.into_vec());
+    let snapshot = Snapshot::new(3, frame(owner(1), 1, 200_000).payload.to_vec());
     let (store, _) = LocalStore::open(&dir).unwrap();
     block_on(store.keep_snapshot(owner(1), snapshot.clone())).unwrap();
     drop(store);
