@@ -41,6 +41,17 @@ pub(crate) fn write<T: Serialize + ?Sized>(
     Ok(())
 }
 
+/// Whether this canonical text is how `value` is written.
+pub(crate) fn is_written<T: Serialize + ?Sized>(value: &T, text: &str) -> bool {
+    // What is declared in order needs not be watched: the text was.
+    let mut plain = Vec::with_capacity(text.len());
+    if serde_json::to_writer(&mut plain, value).is_ok() && plain == text.as_bytes() {
+        return true;
+    }
+    plain.clear();
+    write(value, &mut plain).is_ok() && plain == text.as_bytes()
+}
+
 /// A value has no canonical form: it holds a fraction, an integer beyond 2^53 - 1, a key twice, a
 /// map whose keys are not text, or nests more than 64 deep.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -196,7 +196,7 @@ struct Entering<'e> {
     actor: Actor,
     event: &'e Event,
     /// What it tells a projection, if it is a fact.
-    told: Option<&'e Told>,
+    told: Option<&'e Told<'e>>,
 }
 
 /// Why an event was not appended.

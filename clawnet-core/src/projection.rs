@@ -40,7 +40,9 @@ pub trait Projection: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Its name, such as `net`: stable, in ledgers for ever. Lower case, digits, dots, `_`, `-`.
     const NAME: &'static str;
 
-    /// What it may be told. It reads back from what it writes, without fractions.
+    /// What it may be told. **Promises**, too, to read back from what it writes, without
+    /// fractions: that is seen to whenever a ledger is opened, and with each fact that is declared
+    /// where debug assertions are on.
     type Fact: Serialize + DeserializeOwned + Send + Sync + 'static;
 
     /// Before the first record.
@@ -176,7 +178,7 @@ impl Fact {
         const {
             assert!(is_kind(P::NAME), "a projection's name has lower-case words, dots and digits");
         };
-        let mut said = Vec::with_capacity(256);
+        let mut said = Vec::with_capacity(SAID_BYTES);
         match canonical::write(fact, &mut said) {
             Ok(()) => Self::new(P::NAME, said),
             Err(error) => Err(FactError::NotCanonical { what: error.to_string() }),
@@ -192,13 +194,16 @@ impl Fact {
         }
         let read: Result<P::Fact, _> = serde_json::from_str(self.as_str());
         let fact = read.map_err(|error| FactError::Unreadable { what: error.to_string() })?;
-        if Self::of::<P>(&fact)?.as_str() == self.as_str() {
+        if canonical::is_written(&fact, self.as_str()) {
             Ok(fact)
         } else {
             Err(FactError::Unreadable { what: "it would be written otherwise".into() })
         }
     }
 }
+
+/// How many bytes most facts have at most.
+const SAID_BYTES: usize = 1024;
 
 impl SignedAct {
     /// What the owner declared to `P` by it, if it is that.

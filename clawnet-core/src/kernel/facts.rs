@@ -23,15 +23,15 @@ impl Kernel {
         fact: &P::Fact,
         body: Option<&[u8]>,
     ) -> Result<u64, DeclareError> {
-        let fact = Fact::of::<P>(fact)?;
+        let at_rest = Fact::of::<P>(fact)?;
         let ledger = &*self.ledger;
         // What is refused anyway leaves nothing behind.
-        let vetted = ledger.vet(&fact, Actor::Kernel)?;
+        let vetted = ledger.vet_as::<P>((fact, &at_rest), Actor::Kernel)?;
         let body = match body {
             Some(body) => Some(ledger.keep(body).await?),
             None => None,
         };
-        let appended = ledger.declare((fact, vetted), body, Durability::Durable)?;
+        let appended = ledger.declare((at_rest, vetted), body, Durability::Durable)?;
         let sequence = appended.sequence;
         ledger.settle(appended).await?;
         // A state that cannot be kept is no fault of this fact, which is recorded.
@@ -42,9 +42,9 @@ impl Kernel {
     /// The same without waiting: durable with the next durable record, and within 100 ms. For what
     /// is said again if it is lost, such as an acknowledgement.
     pub fn declare_buffered<P: Projection>(&self, fact: &P::Fact) -> Result<u64, DeclareError> {
-        let fact = Fact::of::<P>(fact)?;
-        let vetted = self.ledger.vet(&fact, Actor::Kernel)?;
-        let appended = self.ledger.declare((fact, vetted), None, Durability::Buffered)?;
+        let at_rest = Fact::of::<P>(fact)?;
+        let vetted = self.ledger.vet_as::<P>((fact, &at_rest), Actor::Kernel)?;
+        let appended = self.ledger.declare((at_rest, vetted), None, Durability::Buffered)?;
         Ok(appended.sequence)
     }
 

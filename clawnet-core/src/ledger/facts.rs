@@ -7,16 +7,18 @@ use crate::{
     digest::Digest,
     fact::{Claim, Fact, Misfit},
     policy::ActError,
-    projection::{About, Told, Untold},
+    projection::{About, Projection, Told, Untold},
     record::{Actor, Event, SignedAct},
     store::{Durability, StoreError},
     time::Timestamp,
 };
 
 /// A fact that was read, and the signatures it rests on, which are good.
-pub(crate) struct Vetted {
-    told: Told,
+pub(crate) struct Vetted<'f> {
+    told: Told<'f>,
     claims: Vec<Claim>,
+    /// The last record then: behind it the fact rests on just these.
+    after: u64,
 }
 
 /// How often a fact is vetted again because what it rests on changed under it.
@@ -24,9 +26,23 @@ const ATTEMPTS_MAX: usize = 8;
 
 impl Ledger {
     /// Reads a fact, verifies what it rests on, and asks whether it could follow now.
-    pub(crate) fn vet(&self, fact: &Fact, by: Actor) -> Result<Vetted, AppendError> {
+    pub(crate) fn vet(&self, fact: &Fact, by: Actor) -> Result<Vetted<'static>, AppendError> {
         let told = self.projected.read(fact).map_err(ActError::from)?;
-        let claims = {
+        self.vet_told(told, by)
+    }
+
+    /// The same for what `P` is told, which is `fact` at rest.
+    pub(crate) fn vet_as<'f, P: Projection>(
+        &self,
+        (told, fact): (&'f P::Fact, &Fact),
+        by: Actor,
+    ) -> Result<Vetted<'f>, AppendError> {
+        let told = self.projected.told::<P>(told, fact).map_err(ActError::from)?;
+        self.vet_told(told, by)
+    }
+
+    fn vet_told<'f>(&self, told: Told<'f>, by: Actor) -> Result<Vetted<'f>, AppendError> {
+        let (after, claims) = {
             let mut inner = self.lock()?;
             let now = self.tick(&inner);
             // The projection is told of what this closes, and that before any fact.
@@ -34,16 +50,16 @@ impl Ledger {
             let claims = inner.projections.claims(&told, by).map_err(ActError::from)?;
             let about = inner.about((now, by), None);
             inner.projections.check(&told, &about).map_err(ActError::from)?;
-            claims
+            (inner.head.sequence, claims)
         };
         claims.iter().try_for_each(Claim::verify).map_err(ActError::from)?;
-        Ok(Vetted { told, claims })
+        Ok(Vetted { told, claims, after })
     }
 
     /// Appends a fact of the kernel's, which was vetted; it is vetted again where it has to be.
     pub(crate) fn declare(
         &self,
-        (fact, mut vetted): (Fact, Vetted),
+        (fact, mut vetted): (Fact, Vetted<'_>),
         body: Option<Digest>,
         class: Durability,
     ) -> Result<Appended, AppendError> {
@@ -56,8 +72,7 @@ impl Ledger {
             if let Some(appended) = appended {
                 return Ok(appended);
             }
-            let Some(fact) = event.fact() else { break };
-            vetted = self.vet(fact, Actor::Kernel)?;
+            vetted = self.vet_told(vetted.told, Actor::Kernel)?;
         }
         let unsettled = Misfit::new("unsettled", "what it rests on changed again and again");
         Err(ActError::from(unsettled).into())
@@ -89,15 +104,16 @@ impl Ledger {
     pub(crate) fn append_vetted(
         &self,
         inner: &mut Inner,
-        (actor, event, vetted): (Actor, &Event, &Vetted),
+        (actor, event, vetted): (Actor, &Event, &Vetted<'_>),
         class: Durability,
     ) -> Result<Option<Appended>, AppendError> {
         let now = self.tick(inner);
         self.close_abandoned(inner, now)?;
         inner.state.check((now, actor), event)?;
         let told = &vetted.told;
-        let claims = inner.projections.claims(told, actor).map_err(ActError::from)?;
-        if claims != vetted.claims {
+        if inner.head.sequence != vetted.after
+            && inner.projections.claims(told, actor).map_err(ActError::from)? != vetted.claims
+        {
             return Ok(None);
         }
         let about = inner.about((now, actor), event.act());

@@ -313,7 +313,7 @@ impl Replay {
     }
 
     /// What a record tells a projection, if that lets it follow and what it rests on is good.
-    fn tell(&self, record: &AuditRecord) -> Result<Option<Told>, Unfolded> {
+    fn tell(&self, record: &AuditRecord) -> Result<Option<Told<'static>>, Unfolded> {
         let Some(fact) = record.event.fact() else { return Ok(None) };
         let Some(told) = self.projected.replay(fact)? else { return Ok(None) };
         let claims = self.projections.claims(&told, record.actor);

@@ -53,20 +53,36 @@ impl Projected {
         each.collect::<Option<_>>().map(Projections)
     }
 
+    /// A fact of `P` as it was told, which is `fact` at rest.
+    pub(crate) fn told<'f, P: Projection>(
+        &self,
+        told: &'f P::Fact,
+        fact: &Fact,
+    ) -> Result<Told<'f>, Untold> {
+        let (nth, _) = self.find(P::NAME)?;
+        if cfg!(debug_assertions) {
+            drop(self.read(fact)?);
+        }
+        Ok(Told { nth, fact: Shape::Lent(told) })
+    }
+
     /// Reads a fact for whichever projection folds it.
-    pub(crate) fn read(&self, fact: &Fact) -> Result<Told, Untold> {
-        let mine = |registered: &Registered| registered.name == fact.projection;
-        let nth = self.each.iter().position(mine);
-        let found = nth.and_then(|nth| Some((nth, self.each.get(nth)?)));
-        let (nth, registered) = found.ok_or_else(|| NotProjected::new(&fact.projection))?;
+    pub(crate) fn read(&self, fact: &Fact) -> Result<Told<'static>, Untold> {
+        let (nth, registered) = self.find(&fact.projection)?;
         // Reading is the projection's code: what panics there is no fact.
         let read = catch_unwind(AssertUnwindSafe(|| (registered.read)(fact)));
         let read = read.unwrap_or_else(|_| Err(FactError::Unreadable { what: PANICKED.into() }));
-        Ok(Told { nth, fact: read? })
+        Ok(Told { nth, fact: Shape::Read(read?) })
+    }
+
+    fn find(&self, name: &str) -> Result<(usize, &Registered), NotProjected> {
+        let mut each = self.each.iter().enumerate();
+        let found = each.find(|(_, registered)| registered.name == name);
+        found.ok_or_else(|| NotProjected::new(name))
     }
 
     /// The same for a fact that is in the ledger: none, if it may be passed over.
-    pub(crate) fn replay(&self, fact: &Fact) -> Result<Option<Told>, Untold> {
+    pub(crate) fn replay(&self, fact: &Fact) -> Result<Option<Told<'static>>, Untold> {
         match self.read(fact) {
             Err(Untold::NotProjected(_)) if self.passes_over => Ok(None),
             read => read.map(Some),
@@ -98,10 +114,25 @@ impl Registered {
     }
 }
 
-/// A fact as its projection reads it.
-pub(crate) struct Told {
+/// A fact as its projection knows it.
+pub(crate) struct Told<'f> {
     nth: usize,
-    fact: Box<dyn Any + Send + Sync>,
+    fact: Shape<'f>,
+}
+
+/// Whose it is: whoever declares it lends it, and one in the ledger is read.
+enum Shape<'f> {
+    Lent(&'f (dyn Any + Send + Sync)),
+    Read(Box<dyn Any + Send + Sync>),
+}
+
+impl Told<'_> {
+    fn fact(&self) -> &dyn Any {
+        match &self.fact {
+            Shape::Lent(fact) => *fact,
+            Shape::Read(fact) => &**fact,
+        }
+    }
 }
 
 /// Why a fact is nobody's here.
@@ -135,18 +166,18 @@ impl Projections {
         each.collect()
     }
 
-    pub(crate) fn claims(&self, told: &Told, by: Actor) -> Result<Vec<Claim>, Misfit> {
+    pub(crate) fn claims(&self, told: &Told<'_>, by: Actor) -> Result<Vec<Claim>, Misfit> {
         self.ask(told, |fold, fact| fold.claims(fact, by))
     }
 
-    pub(crate) fn check(&self, told: &Told, about: &About<'_>) -> Result<(), Misfit> {
+    pub(crate) fn check(&self, told: &Told<'_>, about: &About<'_>) -> Result<(), Misfit> {
         self.ask(told, |fold, fact| fold.check(fact, about))
     }
 
     /// Tells the fact to its projection, or everything else to each.
     pub(crate) fn take_in(
         &mut self,
-        told: Option<&Told>,
+        told: Option<&Told<'_>>,
         event: &Event,
         about: &About<'_>,
     ) -> Result<(), Panicked> {
@@ -157,9 +188,9 @@ impl Projections {
         }
     }
 
-    fn fold(&mut self, told: &Told, about: &About<'_>) -> Result<(), Panicked> {
+    fn fold(&mut self, told: &Told<'_>, about: &About<'_>) -> Result<(), Panicked> {
         let Some(fold) = self.0.get_mut(told.nth) else { return Ok(()) };
-        let fact: &dyn Any = &*told.fact;
+        let fact = told.fact();
         catch_unwind(AssertUnwindSafe(|| fold.fold(fact, about))).map_err(|_| Panicked)
     }
 
@@ -196,11 +227,11 @@ impl Projections {
 
     fn ask<T>(
         &self,
-        told: &Told,
+        told: &Told<'_>,
         ask: impl FnOnce(&dyn Folds, &dyn Any) -> Result<T, Misfit>,
     ) -> Result<T, Misfit> {
         let fold = self.0.get(told.nth).ok_or_else(foreign)?;
-        let asked = catch_unwind(AssertUnwindSafe(|| ask(&**fold, &*told.fact)));
+        let asked = catch_unwind(AssertUnwindSafe(|| ask(&**fold, told.fact())));
         asked.unwrap_or_else(|_| Err(Misfit::new("panicked", "the projection panicked")))
     }
 }
