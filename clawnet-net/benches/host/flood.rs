@@ -4,7 +4,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use clawnet_core::MemoryStore;
+use clawnet_core::{MemoryStore, OwnerId};
 use clawnet_net::{Arrived, HostLimits, Proven};
 use futures::executor::block_on;
 
@@ -32,7 +32,8 @@ pub(crate) fn flood() {
 /// From when a turn leaves until its kernel has recorded it, through the host's queues.
 fn waits(flood: usize) -> Vec<Duration> {
     let host = host(Arc::new(MemoryStore::new()), 0..3, HostLimits::default());
-    let flooder = Proven::on_the_word_of_a_transport([id(99)]);
+    let ends = (id(99), id(2));
+    let flooder = Proven::on_the_word_of_a_transport([ends.0]);
     block_on(async {
         let one = Citizen::join(&host, 0, &[id(1)]).await;
         let other = Citizen::join(&host, 1, &[id(0)]).await;
@@ -46,9 +47,11 @@ fn waits(flood: usize) -> Vec<Duration> {
             for nth in 0..TURNS {
                 let [(speaker, open), (listener, _)] = &sides;
                 speaker.say(open, &text(nth)).await;
+                // What it takes to write them is the peer's.
+                let frames: Vec<_> = (0..flood).map(|nth| rubbish(&ends, nth)).collect();
                 let begin = Instant::now();
-                for frame in 0..flood {
-                    host.deliver(Arrived::new(rubbish(frame), flooder.clone()));
+                for frame in frames {
+                    host.deliver(Arrived::new(frame, flooder.clone()));
                 }
                 while listener.guest.session(session).unwrap().last <= u64::from(nth) {
                     host.step().await.unwrap();
@@ -63,7 +66,7 @@ fn waits(flood: usize) -> Vec<Duration> {
 }
 
 /// What one peer sends to one owner: as large as a turn, and nothing anybody can use.
-fn rubbish(nth: usize) -> Vec<u8> {
+fn rubbish((from, to): &(OwnerId, OwnerId), nth: usize) -> Vec<u8> {
     let body = format!("{nth}{}", "x".repeat(1000));
-    format!(r#"{{"body":{{"{body}":0}},"from":"{}","to":"{}"}}"#, id(99), id(2)).into_bytes()
+    format!(r#"{{"body":{{"{body}":0}},"from":"{from}","to":"{to}"}}"#).into_bytes()
 }

@@ -4,6 +4,7 @@ use std::{
     pin::pin,
     sync::{Arc, Weak},
     task::{Context, Poll, Wake, Waker},
+    time::Duration,
 };
 
 use clawnet_core::{OwnerId, Timestamp};
@@ -83,7 +84,7 @@ impl Host {
             return Some(Work::Visit(owner));
         }
         if now >= desk.sweep_at {
-            desk.sweep_at = now.after(self.0.limits.idle / 2);
+            desk.sweep_at = now.after((self.0.limits.idle / 2).max(SWEEP_EVERY_MIN));
             return Some(Work::Sweep);
         }
         desk.intake.next().map(Work::Frame)
@@ -202,3 +203,7 @@ impl Host {
         self.desk().agenda.visit(owner, Some(next));
     }
 }
+
+/// How long the host does not look for kernels nobody asks for, however soon they are put away:
+/// looking is not all it does.
+const SWEEP_EVERY_MIN: Duration = Duration::from_millis(10);

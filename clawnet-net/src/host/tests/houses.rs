@@ -214,6 +214,16 @@ fn a_kernel_that_is_put_away_is_gone_before_it_is_opened_again() {
 }
 
 #[test]
+fn a_host_that_keeps_no_kernel_open_comes_to_rest() {
+    let (host, _, live, _) = counted(&[1], limits(|it| it.idle = Duration::ZERO));
+    drop(block_on(host.party(id(1))).unwrap());
+    host.wake([id(1)]);
+    let steps = (0..100).take_while(|_| block_on(host.step()).is_some()).count();
+    assert!(steps < 10, "{steps} steps and no end");
+    assert_eq!(live.now.load(Ordering::SeqCst), 0);
+}
+
+#[test]
 fn nobody_puts_away_what_somebody_holds() {
     let (host, _, live, clock) = counted(&[1], HostLimits::default());
     let held = |what: &str| {
