@@ -1,13 +1,15 @@
 //! Many owners with many contacts over one store on disk.
 use std::{
     fs,
-    path::Path,
+    ops::Range,
+    path::{Path, PathBuf},
+    process::Command,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use clawnet_core::{Action, AgentId, Demands, LocalStore, OwnerId, Resource, Store, Verdict};
-use clawnet_net::{Guest, Host, HostLimits};
+use clawnet_net::{Guest, HostLimits};
 use futures::{executor::block_on, future::join_all};
 
 use crate::{
@@ -17,6 +19,10 @@ use crate::{
 
 /// How many contacts each has.
 const CONTACTS: usize = 100;
+/// Where the process that builds a town is told to.
+const BUILD: &str = "CLAWNET_SCALE_BUILD";
+/// The file in which a town's agents are.
+const AGENTS: &str = "agents";
 
 fn store(folder: &Path) -> Arc<dyn Store> {
     let (store, _) = LocalStore::open(&folder.join("store")).unwrap();
@@ -61,74 +67,94 @@ pub(crate) fn open_cold_owner() {
 }
 
 /// A town where everybody has a hundred contacts and two sessions that are open.
+///
+/// Another process builds it: what is counted here is what it takes to have it open. With
+/// `CLAWNET_SCALE_AT`, the town is there, and stays for the next run.
 pub(crate) fn scale() {
     let full = std::env::var("CLAWNET_SCALE").is_ok_and(|scale| scale == "full");
-    let owners = if full { 10_000 } else { 1000 };
-    let suffix = if full { "" } else { "_tenth" };
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let mut limits = HostLimits::default();
-    limits.kernels_open_max = owners;
+    let (owners, suffix) = if full { (10_000, "") } else { (1000, "_tenth") };
+    if let Some(folder) = std::env::var_os(BUILD) {
+        return build(Path::new(&folder), owners);
+    }
+    let temporary = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let at = std::env::var_os("CLAWNET_SCALE_AT").map(PathBuf::from);
+    let folder = at.unwrap_or_else(|| temporary.path().to_owned());
+    if !folder.join(AGENTS).exists() {
+        let begin = Instant::now();
+        let mut builder = Command::new(std::env::current_exe().unwrap());
+        let built = builder.args(["--bench", "scale_rss"]).env(BUILD, &folder).status().unwrap();
+        assert!(built.success());
+        print(&format!("scale_built_in{suffix}"), begin.elapsed().as_secs_f64(), "s");
+    }
+    print(&format!("scale_disk{suffix}"), size(&folder) / f64::from(1 << 20), "MiB");
+    open((&folder, owners), suffix);
+}
+
+/// Opens everybody's kernel in a town that was built, and holds it.
+fn open((folder, owners): (&Path, usize), suffix: &str) {
     let begin = Instant::now();
-    let agents = build(&host(store(folder.path()), 0..owners, limits), owners);
-    print("scale_built_in", begin.elapsed().as_secs_f64(), "s");
-    print(&format!("scale_disk{suffix}"), size(folder.path()) / f64::from(1 << 20), "MiB");
-    print(&format!("scale_rss_built{suffix}"), rss("VmHWM") / 1024.0, "MiB");
-    let before = rss("VmRSS");
-    let host = host(store(folder.path()), 0..owners, limits);
+    let host = host(store(folder), 0..owners, roomy(owners));
+    print(&format!("scale_store_opened_in{suffix}"), begin.elapsed().as_secs_f64(), "s");
+    print(&format!("scale_rss_store{suffix}"), rss("VmRSS") / 1024.0, "MiB");
     let begin = Instant::now();
-    let guests = block_on(async {
-        let mut guests = Vec::new();
-        for nth in 0..owners {
-            guests.push(host.party(id(nth)).await.unwrap());
-        }
-        guests
-    });
-    print("scale_opened_in", begin.elapsed().as_secs_f64(), "s");
-    let contacts: usize = guests.iter().map(|guest| guest.contacts().len()).sum();
-    let sessions: usize = guests.iter().map(|guest| guest.sessions().len()).sum();
+    let opened = (0..owners).map(|nth| block_on(host.party(id(nth))).unwrap());
+    let guests: Vec<_> = opened.collect();
+    print(&format!("scale_opened_in{suffix}"), begin.elapsed().as_secs_f64(), "s");
+    let sum = |count: fn(&Guest) -> usize| guests.iter().map(count).sum::<usize>();
+    let contacts = sum(|guest| guest.contacts().len());
+    let sessions = sum(|guest| guest.sessions().len());
     assert_eq!((contacts, sessions), (owners * CONTACTS, owners * 2));
     print(&format!("scale_rss{suffix}"), rss("VmRSS") / 1024.0, "MiB");
-    print(&format!("scale_rss_before{suffix}"), before / 1024.0, "MiB");
+    print(&format!("scale_rss_most{suffix}"), rss("VmHWM") / 1024.0, "MiB");
+    let agents = fs::read_to_string(folder.join(AGENTS)).unwrap();
+    let agents: Vec<_> = agents.lines().map(|agent| agent.parse().unwrap()).collect();
     decisions((&guests, &agents), suffix);
 }
 
 /// A ring in which everybody knows the fifty on either side, and talks to the next.
-fn build(host: &Host, owners: usize) -> Vec<AgentId> {
+fn build(folder: &Path, owners: usize) {
+    let host = host(store(folder), 0..owners, roomy(owners));
     let near = |nth: usize| -> Vec<OwnerId> {
-        let half = CONTACTS / 2;
-        (1..=half)
-            .flat_map(|off| [(nth + off) % owners, (nth + owners - off) % owners])
-            .map(id)
-            .collect()
+        let around = |off| [(nth + off) % owners, (nth + owners - off) % owners];
+        (1..=CONTACTS / 2).flat_map(around).map(id).collect()
     };
-    block_on(async {
-        let mut citizens = Vec::new();
-        for start in (0..owners).step_by(64) {
-            let each = (start..owners.min(start + 64)).map(|nth| {
-                let peers = near(nth);
-                async move { Citizen::join(host, nth, &peers).await }
-            });
-            citizens.extend(join_all(each).await);
-        }
-        for off in 1..=CONTACTS / 2 {
-            for start in (0..owners).step_by(64) {
-                let each = (start..owners.min(start + 64)).map(|nth| {
-                    let (one, other) = (&citizens[nth], &citizens[(nth + off) % owners]);
-                    async move {
-                        meet(one, other).await;
-                        if off == 1 {
-                            agree(one, other, 10).await;
-                        }
-                    }
-                });
-                join_all(each).await;
+    let citizens = all(owners, async |nth| Citizen::join(&host, nth, &near(nth)).await);
+    for off in 1..=CONTACTS / 2 {
+        all(owners, async |nth| {
+            let (one, other) = (&citizens[nth], &citizens[(nth + off) % owners]);
+            meet(one, other).await;
+            if off == 1 {
+                agree(one, other, 10).await;
             }
+        });
+    }
+    all(owners, async |nth| citizens[nth].guest.kernel().snapshot().await.unwrap());
+    let agent = |citizen: &Citizen| format!("{}\n", citizen.agent.caller().agent());
+    fs::write(folder.join(AGENTS), citizens.iter().map(agent).collect::<String>()).unwrap();
+}
+
+/// Does `each` for so many, on two threads, on either for some at once.
+fn all<T: Send>(count: usize, each: impl AsyncFn(usize) -> T + Sync) -> Vec<T> {
+    let half = |range: Range<usize>| {
+        let mut done = Vec::new();
+        for start in range.clone().step_by(64) {
+            let some = (start..range.end.min(start + 64)).map(|nth| each(nth));
+            done.extend(block_on(join_all(some)));
         }
-        for citizen in &citizens {
-            citizen.guest.kernel().snapshot().await.unwrap();
-        }
-        citizens.iter().map(|citizen| citizen.agent.caller().agent()).collect()
+        done
+    };
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| half(count / 2..count));
+        let mut done = half(0..count / 2);
+        done.extend(second.join().unwrap());
+        done
     })
+}
+
+fn roomy(owners: usize) -> HostLimits {
+    let mut limits = HostLimits::default();
+    limits.kernels_open_max = owners;
+    limits
 }
 
 /// How long a decision takes, of whoever happens to be next.
