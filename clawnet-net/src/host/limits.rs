@@ -39,6 +39,9 @@ pub struct HostLimits {
     pub resend_after: Duration,
     /// After how long it is sent again at the latest: five minutes.
     pub resend_after_max: Duration,
+    /// How long a peer may take to take a frame, before it counts as not to be reached: ten seconds.
+    /// What it did not take is sent when its time comes again.
+    pub sent_within: Duration,
     /// How often an open kernel looks for what is over by time: every minute.
     pub tick_every: Duration,
 }
@@ -59,6 +62,7 @@ impl Default for HostLimits {
             kernels_open_max: 1024,
             resend_after: Duration::from_millis(500),
             resend_after_max: Duration::from_mins(5),
+            sent_within: Duration::from_secs(10),
             tick_every: Duration::from_mins(1),
         }
     }

@@ -2,14 +2,18 @@
 use std::{
     collections::BTreeSet,
     future::poll_fn,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use clawnet_core::{OwnerId, Timestamp};
-use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, Either, select},
+    stream::FuturesUnordered,
+};
 
 use super::{Host, HostError, Timer, is_no};
 use crate::transport::{Arrived, Closed, SendError, Transport};
@@ -119,15 +123,20 @@ impl Running {
             let Some((peer, frame)) = self.host.desk().leaving.next() else { break };
             let transport = Arc::clone(&self.transport);
             self.sending.insert(peer);
-            // Who takes no answer that says nothing but no, such as a stranger, keeps nobody from
-            // theirs.
+            let (timer, within) = (Arc::clone(&self.timer), self.host.limits().sent_within);
+            // Who takes nothing keeps nobody from theirs: an answer that says nothing but no, as
+            // strangers have, is taken at once or not at all, and all else within a bounded time.
             let sending = async move {
                 let says_no = is_no(&frame);
                 let sent = transport.send(peer, frame);
                 if says_no {
                     return (peer, sent.now_or_never().unwrap_or(Err(SendError::NoRoute)));
                 }
-                (peer, sent.await)
+                let (sent, over) = (pin!(sent), pin!(timer.wait(within)));
+                match select(sent, over).await {
+                    Either::Left((sent, _)) => (peer, sent),
+                    Either::Right(((), _)) => (peer, Err(SendError::NoRoute)),
+                }
             };
             self.sends.push(Box::pin(sending));
         }

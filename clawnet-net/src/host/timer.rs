@@ -6,7 +6,8 @@ use async_trait::async_trait;
 /// How a host waits: with the application's runtime.
 ///
 /// **Promises** the implementor makes: it is ready after about so long, and dropping it costs
-/// nothing. One that is never ready only keeps what is not answered from being sent again.
+/// nothing. One that is never ready only keeps what is not answered from being sent again, and who
+/// takes nothing from being given up.
 #[async_trait]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot wait",

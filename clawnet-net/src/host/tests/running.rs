@@ -141,3 +141,27 @@ fn strangers_who_take_no_answer_keep_nobody_from_theirs() {
     go();
     assert_eq!(*transport.0.lock().unwrap(), [id(50)]);
 }
+
+#[test]
+fn who_takes_nothing_is_given_up_in_time() {
+    let clock = start();
+    let host = Host::over(Arc::new(MemoryStore::new()), clock.clone(), Ring::of([1])).open();
+    // As many as are sent to at once take nothing; one behind them would.
+    for seed in (100..100 + 300).chain([50]) {
+        host.desk().leaving.push(id(seed), b"something".to_vec()).unwrap();
+    }
+    let transport = Arc::new(Stuck(Mutex::default()));
+    let timer: Arc<dyn Timer> = Arc::new(Idle(clock.clone()));
+    let before = clock.now();
+    let mut run = host.run(transport.clone(), timer).boxed_local();
+    for _ in 0..100_000 {
+        assert!(run.poll_unpin(&mut Context::from_waker(Waker::noop())).is_pending());
+        if host.counts().sent > 0 {
+            break;
+        }
+    }
+    assert_eq!(*transport.0.lock().unwrap(), [id(50)]);
+    assert!(host.counts().unsent > 44, "{:?}", host.counts());
+    let within = HostLimits::default().sent_within;
+    assert!(clock.now() >= before.after(within), "given up before its time");
+}
