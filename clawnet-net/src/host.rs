@@ -20,6 +20,7 @@ use self::{
     intake::{Intake, Waiting, Way},
     leaving::Leaving,
     presence::Attendance,
+    strangers::Strangers,
 };
 use crate::{
     party::NOBODY,
@@ -40,6 +41,7 @@ mod queue;
 mod run;
 #[cfg(feature = "tokio")]
 mod speaker;
+mod strangers;
 mod timer;
 mod work;
 
@@ -88,6 +90,7 @@ struct Desk {
     agenda: Agenda,
     leaving: Leaving,
     counts: HostCounts,
+    strangers: Strangers,
     /// Owners whose kernels have something new to send.
     stirred: BTreeSet<OwnerId>,
     frames_first: bool,
@@ -136,6 +139,7 @@ impl Hosting {
             agenda: Agenda::new(Patience { first, longest, seed }),
             leaving: Leaving::new(limits.frames_leaving_max),
             counts: HostCounts::default(),
+            strangers: Strangers::new(limits.strangers),
             stirred: BTreeSet::new(),
             frames_first: false,
             sweep_at: ground.clock.now().after(limits.idle),
@@ -371,7 +375,7 @@ impl Host {
 
     fn note_turned_away(&self, owner: Option<OwnerId>, sender: Option<OwnerId>) {
         if let Some(owner) = owner.filter(|owner| self.0.houses.hosts(*owner).is_ok()) {
-            self.desk().intake.turn_away(owner, sender);
+            self.desk().intake.turn_away((owner, sender), 1);
         }
     }
 

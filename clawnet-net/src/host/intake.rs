@@ -100,20 +100,20 @@ impl Intake {
         let dropped = self.queues.push(owner, sender, waiting);
         let senders: Vec<_> = dropped.into_iter().map(|dropped| dropped.sender).collect();
         for sender in &senders {
-            self.turn_away(owner, *sender);
+            self.turn_away((owner, *sender), 1);
         }
         senders
     }
 
     /// Counts what was turned away, for the owner's own record.
-    pub(super) fn turn_away(&mut self, owner: OwnerId, sender: Sender) {
+    pub(super) fn turn_away(&mut self, (owner, sender): (OwnerId, Sender), times: u64) {
         if self.turned_away.len() >= OWNERS_MAX && !self.turned_away.contains_key(&owner) {
             return;
         }
         let counts = self.turned_away.entry(owner).or_default();
         let sender = if counts.len() < SENDERS_MAX { sender } else { None };
         let count = counts.entry(sender).or_default();
-        *count = count.saturating_add(1);
+        *count = count.saturating_add(times);
     }
 
     /// The next frame to work on.

@@ -42,6 +42,9 @@ pub struct HostLimits {
     /// How long a peer may take to take a frame, before it counts as not to be reached: ten seconds.
     /// What it did not take is sent when its time comes again.
     pub sent_within: Duration,
+    /// How many kernels may be opened for frames of owners whom those they are for have not heard
+    /// of, all together. What is over it is told `busy`.
+    pub strangers: Rate,
     /// How often an open kernel looks for what is over by time: every minute.
     pub tick_every: Duration,
 }
@@ -63,6 +66,7 @@ impl Default for HostLimits {
             resend_after: Duration::from_millis(500),
             resend_after_max: Duration::from_mins(5),
             sent_within: Duration::from_secs(10),
+            strangers: Rate::per_second(64).burst(256),
             tick_every: Duration::from_mins(1),
         }
     }

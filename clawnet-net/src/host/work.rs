@@ -11,11 +11,15 @@ use clawnet_core::{OwnerId, Timestamp};
 
 use super::{
     Host, No, Shared,
-    agenda::Turn,
+    agenda::{Lane, Turn},
+    bucket::Spent,
     houses::{Found, Guest, HostError},
     intake::{Taken, Waiting, Way},
 };
-use crate::transport::Proven;
+use crate::{
+    contact::{Bond, Contact},
+    transport::Proven,
+};
 
 /// One piece of work.
 #[derive(Debug)]
@@ -136,7 +140,18 @@ impl Host {
             Way::Within(from) => Some(*from),
             Way::Over(proven) => from.filter(|from| proven.speaks_for(*from).is_ok()),
         };
-        let Ok(guest) = self.guest(owner).await else {
+        let guest = match self.check_stranger(owner, answer_to) {
+            Ok(()) => self.guest(owner).await.ok(),
+            Err(Spent) => {
+                self.desk().counts.turned_away += 1;
+                self.desk().intake.turn_away((owner, answer_to), 1);
+                None
+            }
+        };
+        let Some(guest) = guest else {
+            for (sender, count) in turned_away {
+                self.desk().intake.turn_away((owner, sender), count);
+            }
             self.answer(answer_to, No::Busy);
             return;
         };
@@ -153,9 +168,37 @@ impl Host {
         let now = self.0.houses.now();
         if let Some(peer) = answer_to {
             self.desk().agenda.heard((owner, peer), now);
+            self.meet(&guest, (owner, peer));
             for answer in answers {
                 self.route(owner, peer, answer);
             }
+        }
+    }
+
+    /// That a kernel may be opened for who sent a frame, if it has to be.
+    fn check_stranger(&self, owner: OwnerId, sender: Option<OwnerId>) -> Result<(), Spent> {
+        if self.0.houses.if_open(owner).is_some() {
+            return Ok(());
+        }
+        let now = self.0.houses.now();
+        let mut desk = self.desk();
+        let known = sender.map(|peer| (owner, peer)).filter(|lane| {
+            desk.strangers.knows(*lane).is_ok() || desk.agenda.trying(*lane).is_some()
+        });
+        if known.is_some() { Ok(()) } else { desk.strangers.open(now) }
+    }
+
+    /// Keeps in mind that the owner knows who was heard, if they do.
+    fn meet(&self, guest: &Guest, lane: Lane) {
+        let known = self.desk().strangers.knows(lane);
+        if known.is_ok() {
+            return;
+        }
+        let wanted = |contact: &Contact| {
+            matches!(contact.bond, Bond::Asked | Bond::Mutual) && !contact.blocked
+        };
+        if guest.contact(lane.1).is_some_and(|contact| wanted(&contact)) {
+            self.desk().strangers.meet(lane);
         }
     }
 

@@ -99,3 +99,70 @@ fn what_waits_is_bounded_and_nothing_more_is_taken_in() {
     }
     assert_eq!(taken, 10);
 }
+
+/// A host of sixty owners, the first of whom has asked `friend`.
+fn street(friend: OwnerId, limits: HostLimits) -> (Host, ManualClock) {
+    let (clock, ring) = (start(), Ring::of(1..=60));
+    let host = Host::over(Arc::new(MemoryStore::new()), clock.clone(), ring).limits(limits).open();
+    let joined: Vec<_> = (1..=60).map(|seed| One::join(&host, seed)).collect();
+    joined[0].ask(&host, friend);
+    block_on(host.work());
+    (host, clock)
+}
+
+#[test]
+fn strangers_open_only_so_many_kernels() {
+    let mut limits = HostLimits { idle: Duration::ZERO, ..HostLimits::default() };
+    limits.strangers = Rate::per_second(5).burst(10);
+    let friend = id(99);
+    let (host, clock) = street(friend, limits);
+    // How many of those whom a stranger names are told to be busy, when nobody's kernel is open.
+    let busy = |from: u16| {
+        block_on(host.put_away_idle());
+        drop(host.leaving());
+        assert_eq!(host.counts().open_now, 0);
+        let opened = host.counts().opened;
+        for to in 2..=60 {
+            host.deliver(Arrived::new(frame(id(from), id(to), 0), link(from)));
+        }
+        while host.desk().intake.waiting() > 0 {
+            block_on(host.step());
+        }
+        let told = host.leaving().into_iter().filter(|(_, frame)| frame == BUSY).count();
+        assert!(host.counts().opened - opened <= 60 - told as u64, "{told} were told and opened");
+        told
+    };
+    assert_eq!(busy(98), 49);
+    assert_eq!(busy(97), 59);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(busy(98), 54);
+    clock.advance(Duration::from_mins(1));
+    assert_eq!(busy(98), 49, "filled above its rim");
+    block_on(host.put_away_idle());
+    let spent = host.counts();
+    host.deliver(Arrived::new(frame(id(98), id(60), 0), link(98)));
+    host.deliver(Arrived::new(frame(friend, id(1), 0), link(99)));
+    block_on(host.work());
+    assert_eq!(host.counts().turned_away, spent.turned_away + 1);
+    assert_eq!(host.counts().judged, spent.judged + 1, "who is awaited is no stranger");
+}
+
+#[test]
+fn who_was_heard_before_is_no_stranger() {
+    let (network, clock) = (SimulatedNetwork::new(1, Faults::none()), start());
+    let limits = HostLimits { strangers: Rate::per_second(0), ..HostLimits::default() };
+    let here = Site::new(&[1], &network, &clock);
+    let there = Site::limited(&[2], (&network, &clock), limits);
+    let (one, other) = (One::join(&here.host, 1), One::join(&there.host, 2));
+    one.ask(&here.host, other.id());
+    settle(&[&here, &there]);
+    other.confirm(&there.host, one.id());
+    settle(&[&here, &there]);
+    clock.advance(limits.idle);
+    assert_eq!(block_on(there.host.put_away_idle()), 1);
+    assert_eq!(there.host.trying(other.id(), one.id()), None);
+    let session = one.propose(&here.host, other.id(), 4);
+    settle(&[&here, &there]);
+    assert!(other.standing(&there.host, session).is_some());
+    assert_eq!(there.host.counts().turned_away, 0);
+}

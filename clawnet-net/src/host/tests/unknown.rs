@@ -88,3 +88,19 @@ fn an_answer_is_never_answered_and_nobody_hears_what_they_have_not_proven_to_be(
     let counts = host.counts();
     assert_eq!((counts.received, counts.unknown, counts.unreadable), (5, 1, 1));
 }
+
+#[test]
+fn the_address_alone_decides_whose_kernel_it_is() {
+    let hosting = Host::over(Arc::new(MemoryStore::new()), start(), Ring::of(1..=3));
+    let limits = HostLimits { idle: Duration::ZERO, ..HostLimits::default() };
+    let host = hosting.limits(limits).open();
+    let _joined = [1, 2, 3].map(|seed| One::join(&host, seed));
+    block_on(host.put_away_idle());
+    // In the name of one owner of this host, over the link of another; about a third.
+    let frame = String::from_utf8(frame(id(1), &id(2).to_string(), 0)).unwrap();
+    let frame = frame.replace(r#"{"taken""#, &format!(r#"{{"to":"{}","taken""#, id(3)));
+    host.deliver(Arrived::new(frame.into(), Proven::on_the_word_of_a_transport([id(1), id(3)])));
+    while block_on(host.step()).is_some() {}
+    assert!(host.0.houses.if_open(id(2)).is_some());
+    assert_eq!((host.counts().judged, host.counts().open_now), (1, 1));
+}
