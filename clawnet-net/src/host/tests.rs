@@ -19,6 +19,7 @@ use crate::{
 
 mod flood;
 mod houses;
+mod presence;
 mod restart;
 mod running;
 mod story;

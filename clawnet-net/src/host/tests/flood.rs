@@ -88,6 +88,54 @@ fn strangers_share_what_strangers_may_send() {
 }
 
 #[test]
+fn who_sends_too_much_is_turned_away_though_nothing_waits() {
+    let (clock, store) = (start(), Arc::new(MemoryStore::new()));
+    let mut limits = HostLimits::default();
+    (limits.from_sender, limits.from_link) = (Rate::per_second(20), Rate::per_second(10));
+    let host = Host::over(store, clock.clone(), Ring::of([1])).limits(limits).open();
+    One::join(&host, 1);
+    let send = |from: u16, over: &Proven| {
+        let before = host.counts().judged;
+        for nth in 0..50 {
+            host.deliver(Arrived::new(frame(id(from), id(1), nth), over.clone()));
+            while host.desk().intake.waiting() > 0 {
+                block_on(host.step());
+            }
+        }
+        host.counts().judged - before
+    };
+    assert_eq!(send(9, &link(9)), 20);
+    assert_eq!(send(9, &link(9)), 0);
+    assert_eq!(send(8, &link(8)), 20, "another has a bucket of their own");
+    // In the names of others, over links of their own: for each, all together.
+    assert_eq!((send(7, &link(9)), send(6, &link(9))), (10, 0));
+    assert_eq!((send(7, &link(8)), send(7, &link(7))), (10, 20));
+    clock.advance(Duration::from_millis(500));
+    assert_eq!(send(9, &link(9)), 10);
+}
+
+#[test]
+fn everybody_together_sends_one_owner_only_so_much() {
+    let limits = HostLimits { for_owner: Rate::per_second(10), ..HostLimits::default() };
+    let (clock, store) = (start(), Arc::new(MemoryStore::new()));
+    let host = Host::over(store, clock.clone(), Ring::of([1, 2])).limits(limits).open();
+    let send = |to: u16| {
+        let before = host.counts().turned_away;
+        for from in 100..120 {
+            host.deliver(Arrived::new(frame(id(from), id(to), 0), link(from)));
+        }
+        let told = host.leaving().into_iter().filter(|(_, frame)| frame == BUSY).count();
+        assert_eq!(host.counts().turned_away - before, told as u64);
+        told
+    };
+    assert_eq!(send(1), 10);
+    assert_eq!(send(1), 20);
+    assert_eq!(send(2), 10, "another owner has a bucket of their own");
+    clock.advance(Duration::from_millis(500));
+    assert_eq!(send(1), 15);
+}
+
+#[test]
 fn what_waits_is_bounded_and_nothing_more_is_taken_in() {
     let limits = HostLimits { frames_waiting_all_max: 10, ..HostLimits::default() };
     let host = Host::over(Arc::new(MemoryStore::new()), start(), Ring::of(1..=20)).limits(limits);

@@ -301,6 +301,40 @@ fn an_owner_whose_disk_fails_is_busy_and_others_go_on() {
 }
 
 #[test]
+fn who_failed_is_not_asked_of_the_disk_again_for_a_while() {
+    let (host, watched, _, clock) = counted(&[1], HostLimits::default());
+    watched.broken.lock().unwrap().insert(id(1));
+    let knock = || {
+        let from = id(9);
+        let frame = format!(r#"{{"body":0,"from":"{from}","to":"{}"}}"#, id(1)).into_bytes();
+        host.deliver(Arrived::new(frame, Proven::on_the_word_of_a_transport([from])));
+        block_on(host.work());
+        assert_eq!(host.leaving(), [(from, BUSY.to_vec())]);
+        watched.calls()
+    };
+    let calls = knock();
+    for _ in 0..10 {
+        assert_eq!(knock(), calls);
+    }
+    clock.advance(HostLimits::default().failed_for);
+    assert!(knock() > calls);
+}
+
+#[test]
+fn what_was_kept_when_a_kernel_was_put_away_is_not_replayed() {
+    let (host, ..) = counted(&[1], limits(|it| it.idle = Duration::ZERO));
+    let guest = block_on(host.party(id(1))).unwrap();
+    let owner = block_on(guest.kernel().owner(key(1))).unwrap();
+    for nth in 0..40 {
+        block_on(owner.identity(&format!("identity {nth}"))).unwrap();
+    }
+    drop((owner, guest));
+    assert_eq!(block_on(host.put_away_idle()), 1);
+    let guest = block_on(host.party(id(1))).unwrap();
+    assert_eq!(guest.kernel().recovery().replayed, 0);
+}
+
+#[test]
 fn what_is_over_by_time_ends_in_a_kernel_that_was_put_away() {
     let (network, clock) = (SimulatedNetwork::new(1, Faults::none()), start());
     let (here, there) = (Site::new(&[1], &network, &clock), Site::new(&[2], &network, &clock));
