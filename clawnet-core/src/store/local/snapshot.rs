@@ -26,5 +26,25 @@ fn digest(sequence: [u8; 8], state: &[u8]) -> Digest {
     Digest::from_bytes(*hasher.finalize().as_bytes())
 }
 
-/// Larger values go to files of their own in sled, and those are not flushed with it.
-const CHUNK_SIZE_BYTES: usize = 32 << 10;
+/// Sled has sixteen values in a page. Larger pages than 128 KiB go to files of their own, which are
+/// not flushed with it, and count for nothing in its cache, so that all of them stay there.
+const CHUNK_SIZE_BYTES: usize = 4 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn snapshots_of_many_need_no_files_of_their_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let (index, _) = Index::open(dir.path()).unwrap();
+        let logs = || (0..40).map(|nth| OwnerId::from_bytes([nth; 16]));
+        let snapshot = Snapshot::new(7, vec![9; 100_000]);
+        for _ in 0..3 {
+            logs().for_each(|log| keep(&index, log, &snapshot));
+        }
+        let blobs = std::fs::read_dir(dir.path().join("blobs")).unwrap().count();
+        assert_eq!(blobs, 0);
+        assert!(logs().all(|log| read(&index, log).as_ref() == Some(&snapshot)));
+    }
+}
