@@ -214,6 +214,26 @@ fn a_kernel_that_is_put_away_is_gone_before_it_is_opened_again() {
 }
 
 #[test]
+fn nobody_opens_a_kernel_whose_state_is_still_being_kept() {
+    let (host, watched, live, _) = counted(&[1], limits(|it| it.idle = Duration::ZERO));
+    for waits in 0..8 {
+        watched.waits.store(0, Ordering::SeqCst);
+        let guest = block_on(host.party(id(1))).unwrap();
+        let owner = block_on(guest.kernel().owner(key(1))).unwrap();
+        for nth in 0..20 {
+            block_on(owner.identity(&format!("{waits} {nth}"))).unwrap();
+        }
+        drop((guest, owner));
+        watched.waits.store(waits, Ordering::SeqCst);
+        let opened = host.counts().opened;
+        let (gone, came) = block_on(futures::future::join(host.put_away_idle(), host.party(id(1))));
+        assert_eq!((gone, host.counts().opened - opened), (1, 1));
+        drop(came.unwrap());
+    }
+    assert_eq!(live.most.load(Ordering::SeqCst), 1);
+}
+
+#[test]
 fn a_host_that_keeps_no_kernel_open_comes_to_rest() {
     let (host, _, live, _) = counted(&[1], limits(|it| it.idle = Duration::ZERO));
     drop(block_on(host.party(id(1))).unwrap());

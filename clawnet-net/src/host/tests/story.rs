@@ -45,6 +45,28 @@ fn two_owners_of_one_host_talk_and_nothing_leaves_it() {
     assert!(counts.judged > 20);
 }
 
+#[test]
+fn what_a_kernel_here_gave_out_is_its_owners_and_nobody_elses() {
+    let (network, clock) = (SimulatedNetwork::new(1, Faults::none()), start());
+    let site = Site::new(&[1, 2, 3], &network, &clock);
+    let [one, other, third] = [1, 2, 3].map(|seed| One::join(&site.host, seed));
+    let (guest, owner, _) = third.handles(&site.host);
+    block_on(guest.ask(&owner, other.id(), third.shown(), "about valves")).unwrap();
+    let frames = block_on(guest.outgoing(other.id()));
+    assert_eq!(frames.len(), 1);
+    let carried_by = |who: One| {
+        site.host.route(who.id(), other.id(), frames[0].clone());
+        let taken = (0..4).find_map(|_| {
+            block_on(site.host.step());
+            other.bond(&site.host, third.id())
+        });
+        taken.is_some()
+    };
+    site.host.desk().stirred.clear();
+    assert!(!carried_by(one), "somebody else spoke in their name");
+    assert!(carried_by(third));
+}
+
 /// State is kept and read back with each snapshot: fields that stand in order are written in one
 /// pass, others are sorted as a tree, which takes ten times as long.
 #[test]
