@@ -56,6 +56,7 @@ fn what_is_new_goes_at_once_and_is_waited_for_anew() {
     agenda.note(lane);
     agenda.note(lane);
     let new = Turn { lane, again: false };
+    assert_eq!(agenda.next_at(), Some(at(0)));
     assert_eq!(agenda.next(at(0)), Some(new));
     assert_eq!(agenda.next(at(0)), None, "noted twice, and one turn");
     agenda.sent(new, 0, at(0));

@@ -214,3 +214,45 @@ fn who_was_heard_before_is_no_stranger() {
     assert!(other.standing(&there.host, session).is_some());
     assert_eq!(there.host.counts().turned_away, 0);
 }
+
+#[test]
+fn what_was_turned_away_is_told_when_the_kernel_is_open_again() {
+    let limits = HostLimits {
+        idle: Duration::ZERO,
+        strangers: Rate::per_second(0),
+        ..HostLimits::default()
+    };
+    let hosting = Host::over(Arc::new(MemoryStore::new()), start(), Ring::of([1]));
+    let host = hosting.limits(limits).open();
+    let one = One::join(&host, 1);
+    block_on(host.put_away_idle());
+    let knock = |nth| {
+        host.deliver(Arrived::new(frame(id(9), id(1), nth), link(9)));
+        block_on(host.work());
+    };
+    (0..5).for_each(knock);
+    assert_eq!((host.counts().turned_away, host.counts().judged), (5, 0));
+    let (_, owner, _) = one.handles(&host);
+    knock(5);
+    let records = block_on(owner.records(1, usize::MAX)).unwrap();
+    let told = records.iter().any(|record| {
+        matches!(&record.event, clawnet_core::Event::Declared { fact, .. }
+            if fact.as_str().contains(r#""count":5"#) && fact.as_str().contains(r#""busy""#))
+    });
+    assert!(told, "nobody told the owner of five frames");
+}
+
+#[test]
+fn frames_do_not_keep_a_host_from_all_else() {
+    let host = Host::over(Arc::new(MemoryStore::new()), start(), Ring::of([1])).open();
+    One::join(&host, 1);
+    for nth in 0..100 {
+        host.deliver(Arrived::new(frame(id(9), id(1), nth), link(9)));
+    }
+    host.desk().stirred.insert(id(1));
+    for _ in 0..2 {
+        block_on(host.step()).unwrap();
+    }
+    assert!(host.desk().stirred.is_empty());
+    assert_eq!(host.counts().judged, 1);
+}

@@ -30,6 +30,10 @@ impl Watched {
         self.calls.load(Ordering::SeqCst)
     }
 
+    pub(super) fn be_slow(&self) {
+        self.waits.store(1_000_000, Ordering::SeqCst);
+    }
+
     async fn ask(&self, log: OwnerId) -> Result<&MemoryStore, StoreError> {
         for _ in 0..self.waits.load(Ordering::SeqCst) {
             yield_once().await;

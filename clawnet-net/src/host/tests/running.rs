@@ -3,7 +3,7 @@ use std::task::{Context, Poll};
 
 use futures::future::{self, FutureExt as _};
 
-use super::*;
+use super::{houses::Watched, *};
 use crate::transport::{Closed, Hub, MemoryTransport, SendError};
 
 /// Time passes when nothing else happens.
@@ -164,4 +164,39 @@ fn who_takes_nothing_is_given_up_in_time() {
     assert!(host.counts().unsent > 44, "{:?}", host.counts());
     let within = HostLimits::default().sent_within;
     assert!(clock.now() >= before.after(within), "given up before its time");
+}
+
+#[test]
+fn what_was_being_sent_when_a_run_was_dropped_keeps_nothing_back() {
+    let clock = start();
+    let host = Host::over(Arc::new(MemoryStore::new()), clock.clone(), Ring::of([1])).open();
+    let push = |text: &[u8]| host.desk().leaving.push(id(100), text.to_vec()).unwrap();
+    push(b"first");
+    let timer: Arc<dyn Timer> = Arc::new(Idle(clock));
+    let mut run = host.run(Arc::new(Stuck(Mutex::default())), timer).boxed_local();
+    assert!(run.poll_unpin(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert_eq!(host.leaving(), [], "it is not being sent");
+    push(b"second");
+    drop(run);
+    assert_eq!(host.leaving(), [(id(100), b"second".to_vec())]);
+}
+
+#[test]
+fn nothing_more_is_received_than_there_is_room_for() {
+    let (clock, hub, watched) = (start(), Hub::new(), Watched::new());
+    let limits = HostLimits { frames_waiting_all_max: 2, ..HostLimits::default() };
+    let hosting = Host::over(watched.clone(), clock.clone(), Ring::of([1])).limits(limits);
+    let host = hosting.open();
+    let [here, there] = [1, 2].map(|seed| Arc::new(hub.join([id(seed)]).unwrap()));
+    // The kernel is long in opening.
+    watched.be_slow();
+    for _ in 0..6 {
+        let frame = format!(r#"{{"body":0,"from":"{}","to":"{}"}}"#, id(2), id(1)).into_bytes();
+        assert_eq!(there.send(id(1), frame).now_or_never(), Some(Ok(())));
+    }
+    let mut run = host.run(here, Arc::new(Idle(clock))).boxed_local();
+    for _ in 0..100 {
+        assert!(run.poll_unpin(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    assert_eq!(host.counts().received, 3, "one is worked on, and two wait");
 }

@@ -83,10 +83,13 @@ fn an_answer_is_never_answered_and_nobody_hears_what_they_have_not_proven_to_be(
     host.deliver(Arrived::new(frame(id(8), &id(77).to_string(), 1), link.clone()));
     host.deliver(Arrived::new(frame(id(8), &id(1).to_string(), 2), link.clone()));
     host.deliver(Arrived::new(b"no envelope at all".to_vec(), link));
+    // From who is at home here: no way leads to them from here.
+    let home = Proven::on_the_word_of_a_transport([id(1)]);
+    host.deliver(Arrived::new(frame(id(1), &id(77).to_string(), 3), home));
     block_on(host.work());
     assert_eq!(host.leaving(), []);
     let counts = host.counts();
-    assert_eq!((counts.received, counts.unknown, counts.unreadable), (5, 1, 1));
+    assert_eq!((counts.received, counts.unknown, counts.unreadable), (6, 2, 1));
 }
 
 #[test]
