@@ -174,6 +174,8 @@ pub(crate) struct Inner {
     pub(crate) state: State,
     pub(crate) projections: Projections,
     head: Head,
+    /// The last record that somebody waits for the disk with.
+    promised: u64,
     /// The record the state was last kept at.
     snapshot: u64,
     recent: Recent,
@@ -281,6 +283,21 @@ impl Ledger {
         settled
     }
 
+    /// Waits until whatever waits for the disk now is there.
+    pub(crate) async fn settle_all(&self) -> Result<(), StoreError> {
+        let appended = {
+            let inner = self.lock_still()?;
+            if inner.promised <= self.durable.load(Ordering::Acquire) {
+                return Ok(());
+            }
+            let (sequence, class) = (inner.head.sequence, Durability::Durable);
+            // Nothing, behind everything: whoever wrote it may be gone, and wait no more.
+            let commit = self.store.append(self.owner, inner.head, Batch::new(), class);
+            Appended { sequence, class, commit: self.look_at(commit)? }
+        };
+        self.settle(appended).await
+    }
+
     /// Appends one event, and before it the outcomes of abandoned intents.
     pub(crate) fn append(
         &self,
@@ -345,6 +362,9 @@ impl Ledger {
         let commit = self.store.append(self.owner, expected, batch, class);
         let commit = self.look_at(commit)?;
         inner.head = head;
+        if class == Durability::Durable {
+            inner.promised = sequence;
+        }
         inner.fold(sequence, entering).map_err(|_| self.fail(StoreError::Poisoned))?;
         if changes_policy(event) {
             self.version.fetch_add(1, Ordering::AcqRel);

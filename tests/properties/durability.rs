@@ -105,6 +105,36 @@ impl Store for Waits {
     }
 }
 
+/// What is read may still be on its way to the disk, and whoever wrote it gone. Who tells others of
+/// it can wait until it is there; and waits for nothing more.
+#[test]
+fn what_is_written_can_be_waited_for_by_whoever_read_it() {
+    for disk in [Ok(()), Err(StoreError::Poisoned)] {
+        let store = Arc::new(Waits::default());
+        let governing = Kernel::governing(Signer::public_key(&key()));
+        let opened = governing.open_shared(store.clone(), ManualClock::default());
+        let kernel = block_on(opened).unwrap();
+        let owner = block_on(kernel.owner(key())).unwrap();
+        *store.waiting.lock().unwrap() = Some(Vec::new());
+        let waker = futures::task::noop_waker();
+        let mut context = Context::from_waker(&waker);
+        let mut written = Box::pin(owner.identity("work"));
+        assert!(written.as_mut().poll(&mut context).is_pending());
+        drop(written);
+
+        let mut settled = Box::pin(kernel.settled());
+        assert!(settled.as_mut().poll(&mut context).is_pending(), "it is not on disk");
+        let waiting = std::mem::take(&mut *store.waiting.lock().unwrap()).unwrap();
+        waiting.into_iter().for_each(|decider| decider.decide(disk.clone()));
+        let Poll::Ready(settled) = settled.as_mut().poll(&mut context) else { panic!() };
+        assert_eq!(settled.is_ok(), disk.is_ok());
+        *store.waiting.lock().unwrap() = Some(Vec::new());
+        let again = Box::pin(kernel.settled()).as_mut().poll(&mut context);
+        assert!(matches!(again, Poll::Ready(again) if again.is_ok() == disk.is_ok()));
+        assert!(store.waiting.lock().unwrap().as_ref().unwrap().is_empty(), "nothing to wait for");
+    }
+}
+
 /// What changes something waits for the disk: before its intent is durable there is no effect, and
 /// if the disk says no there never is one.
 #[test]

@@ -48,6 +48,15 @@ impl Kernel {
         Ok(appended.sequence)
     }
 
+    /// Waits until everything that was recorded so far to be durable is on disk.
+    ///
+    /// What [`read`](Self::read) shows may still be on its way there. Whoever tells others of it on
+    /// the strength of a look waits for this first, so that a power cut takes nothing back that
+    /// somebody was told.
+    pub async fn settled(&self) -> Result<(), StoreError> {
+        self.ledger.settle_all().await
+    }
+
     /// Looks at the state of `P`. Be quick: nothing is decided or recorded meanwhile; and ask
     /// nothing of the kernel from in there.
     pub fn read<P: Projection, T>(&self, look: impl FnOnce(&P) -> T) -> Result<T, NotProjected> {

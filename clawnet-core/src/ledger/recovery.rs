@@ -349,6 +349,7 @@ impl Replay {
             state: self.state,
             projections: self.projections,
             head: self.head,
+            promised: 0,
             snapshot: self.snapshot,
             recent: Recent::default(),
             payload: Vec::with_capacity(1024),

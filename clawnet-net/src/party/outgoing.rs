@@ -33,6 +33,10 @@ impl Party {
         };
         let due = self.desk.read(|net| Some(net.outgoing(peer))).unwrap_or_default();
         let mut frames = Vec::new();
+        // What somebody else is still writing down is told when no power cut takes it back.
+        if !due.is_empty() && self.desk.kernel.settled().await.is_err() {
+            return frames;
+        }
         for due in due {
             let what = named(&due);
             // An end is told until theirs has come: only that says what arrived.

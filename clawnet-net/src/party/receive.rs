@@ -98,10 +98,23 @@ impl Party {
                 (None, Err(No::Refused(Reason::Unknown)))
             }
         };
-        match taken {
+        match self.told(taken).await {
             Ok(()) | Err(No::Refused(Reason::Replayed)) => self.taken(sender),
             Err(No::Refused(reason)) => self.refuse(sender, reason, session),
             Err(No::Silence) => Vec::new(),
+        }
+    }
+
+    /// What may be answered: nothing that rests on what a power cut could still take back, such as
+    /// a record of the same message that another thread is writing.
+    async fn told(&self, taken: Result<(), No>) -> Result<(), No> {
+        match &taken {
+            // Its own record is on disk. And who is nobody here is told nothing of the ledger.
+            Ok(()) | Err(No::Silence | No::Refused(Reason::Unknown | Reason::WrongParty)) => taken,
+            Err(No::Refused(_)) => {
+                self.desk.kernel.settled().await.map_err(|_| No::Silence)?;
+                taken
+            }
         }
     }
 
@@ -185,7 +198,8 @@ impl Party {
             Some((ours, ended)) if to == To::Identity(ours) => ended,
             Some(_) | None => return self.refuse(sender, Reason::Unknown, None),
         };
-        match self.take((sender.peer, Evidence::End(signed)), None).await {
+        let taken = self.take((sender.peer, Evidence::End(signed)), None).await;
+        match self.told(taken).await {
             Ok(()) => {
                 let told = if before.is_none() { self.end(session) } else { None };
                 self.stir_beneath(session);
