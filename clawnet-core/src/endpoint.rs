@@ -16,9 +16,10 @@ use crate::{
     digest::Digest,
     directive::{Addressee, Directive, Receipt, Reported, SignedDirective},
     id::OwnerId,
-    ledger::{Entry, Ledger},
+    ledger::{DeclareError, Entry, Ledger},
     operation::{Action, Code, Demands, Operation, digest_of},
     permit::{NotExtended, Permit},
+    projection::Projection,
     record::Recalled,
     resource::Resource,
     time::Timestamp,
@@ -348,6 +349,19 @@ impl<O: Operation> Authorized<'_, O> {
     /// since the intent and that it is not too late. For endpoints whose preparations take time.
     pub fn confirm(&self) -> Result<(), Fault> {
         self.admitted.may_begin(self.entry)
+    }
+
+    /// Puts a fact in the ledger, durably, as
+    /// [`Kernel::declare`](crate::Kernel::declare) does: for effects that are a record themselves.
+    ///
+    /// **Promises** that nothing was revoked since the intent when it is recorded, however long it
+    /// took to keep `body`: in the ledger it never follows what took the right to it away.
+    pub async fn declare<P: Projection>(
+        &self,
+        fact: &P::Fact,
+        body: Option<&[u8]>,
+    ) -> Result<u64, DeclareError> {
+        Ok(self.entry.tell::<P>(fact, (body, self.epoch())).await?)
     }
 
     /// Tells a node on another machine to perform this, signed with the kernel's key: the one way

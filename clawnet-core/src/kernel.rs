@@ -313,8 +313,6 @@ impl Kernel {
 
 mod facts;
 
-pub use facts::DeclareError;
-
 #[cfg(test)]
 mod tests {
     use futures::executor::block_on;

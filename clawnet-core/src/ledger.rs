@@ -59,6 +59,7 @@ use self::{
 pub use checkpoint::CheckpointError;
 pub(crate) use cursor::Cursor;
 pub(crate) use entry::{Content, Draft, Entry, Opening};
+pub use facts::DeclareError;
 pub use follow::Follow;
 pub(crate) use look::{Look, LookError};
 pub use proof::{Growth, ProofError};

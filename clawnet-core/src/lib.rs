@@ -299,11 +299,11 @@ pub use endpoint::{Admission, Authorized, Endpoint, Fault, Mount, Recall};
 pub use fact::{Claim, Fact, FactError, Misfit, NotProjected};
 pub use house::{HouseFault, HousePolicy, HouseQuestion, Restriction};
 pub use id::{AgentId, GrantId, IdentityId, NotAnId, OwnerId, TicketId};
-pub use kernel::{DeclareError, Governing, Kernel};
+pub use kernel::{Governing, Kernel};
 pub use key::{BadSignature, PublicKey, Signature, Signer, SignerError, SoftwareKey, vouched};
 pub use ledger::{
-    CheckpointError, Follow, Growth, Limits, Progress, ProofError, Recovery, Seen, WitnessError,
-    Witnessed,
+    CheckpointError, DeclareError, Follow, Growth, Limits, Progress, ProofError, Recovery, Seen,
+    WitnessError, Witnessed,
 };
 pub use note::{Checkpoint, NoteError, SignedCheckpoint, VerifierKey};
 pub use operation::{

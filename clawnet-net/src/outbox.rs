@@ -5,8 +5,8 @@
 use std::{fmt::Display, sync::Arc};
 
 use clawnet_core::{
-    Admission, Authorized, Caller, DeclareError, Denial, Endpoint, Fault, Kernel, Projection,
-    Timestamp,
+    Admission, Authorized, Caller, DeclareError, Denial, Endpoint, Fault, Kernel, Operation,
+    Projection, Timestamp,
 };
 
 use crate::{
@@ -94,11 +94,16 @@ impl Outbox {
         self.look(place.session, |_, dialogue| way(place, dialogue, (what, now)).map_err(denied))
     }
 
-    /// Signs an entry, records that it leaves, and lets it. `ready` is asked right before.
-    pub(crate) async fn utter(
+    /// Lets an entry leave because the owner says so.
+    pub(crate) async fn utter_by_hand(&self, leaving: Leaving<'_>) -> Result<u64, Fault> {
+        self.utter(leaving, None::<&Authorized<'_, Say>>).await
+    }
+
+    /// Signs an entry, records that it leaves, and lets it: for the task, as long as it may.
+    async fn utter<O: Operation>(
         &self,
         leaving: Leaving<'_>,
-        ready: impl Fn() -> Result<(), Fault>,
+        task: Option<&Authorized<'_, O>>,
     ) -> Result<u64, Fault> {
         let Leaving { at, place, text, way, what } = leaving;
         let Place { number, previous, session, terms } = place;
@@ -107,12 +112,18 @@ impl Outbox {
         let head = LedgerHead { root: grown.root, size: grown.size };
         let signature = self.kernel.vouch(ENTRY, &entry.said_at(head)).map_err(failed)?;
         let signed = Box::new(SignedEntry::new(entry, head, signature));
-        ready()?;
         let said = Said::Sent(signed.clone());
         let body = text.map(str::as_bytes);
         let peer = way.to.owner();
         let stirring = self.lanes.stirring(peer);
-        self.kernel.declare::<Relations>(&said, body).await.map_err(misfit)?;
+        let declared = match task {
+            Some(task) => {
+                task.confirm()?;
+                task.declare::<Relations>(&said, body).await
+            }
+            None => self.kernel.declare::<Relations>(&said, body).await,
+        };
+        declared.map_err(misfit)?;
         // From here on it is the ledger's to be told: what is not handed out now is later.
         let letter = Letter::Entry { path: grown.path, signed, text: text.map(str::to_owned) };
         let envelope = Envelope::new(self.kernel.owner_id(), To::Identity(way.to), letter);
@@ -123,17 +134,16 @@ impl Outbox {
         Ok(number)
     }
 
-    /// Words terms, and records them. Nobody has agreed to them.
-    pub(crate) async fn draft(
+    /// Words terms. Nobody has agreed to them.
+    pub(crate) fn draft(
         &self,
         proposal: &Proposal,
         session: SessionId,
-    ) -> Result<(), DeclareError> {
+    ) -> Result<Said, DeclareError> {
         let now = self.kernel.now();
         let terms = self.kernel.read(|net: &Relations| net.draft(proposal, session, now))?;
         let terms = terms.map_err(clawnet_core::Misfit::from)?;
-        let said = Said::Drafted(Box::new(terms));
-        self.kernel.declare::<Relations>(&said, None).await.map(drop)
+        Ok(Said::Drafted(Box::new(terms)))
     }
 
     /// What a session proposed behind record `sequence` is called.
@@ -175,7 +185,7 @@ impl Endpoint<Say> for Outbox {
         let way = held(&task)?;
         let (at, place, what) = (task.at(), say.place, say.what());
         let leaving = Leaving { at, place, text: Some(&say.text), way, what };
-        self.utter(leaving, || task.confirm()).await
+        self.utter(leaving, Some(&task)).await
     }
 }
 
@@ -189,7 +199,7 @@ impl Endpoint<GiveBack> for Outbox {
         let give = task.operation();
         let way = held(&task)?;
         let (at, place, what) = (task.at(), give.place, give.what());
-        self.utter(Leaving { at, place, text: None, way, what }, || task.confirm()).await
+        self.utter(Leaving { at, place, text: None, way, what }, Some(&task)).await
     }
 }
 
@@ -225,15 +235,16 @@ impl Endpoint<Propose> for Outbox {
         let session = self.name(proposal, task.intent());
         if let Some(place) = propose.place() {
             let (at, way, what) = (task.at(), held(&task)?, propose.draw(session));
-            self.utter(Leaving { at, place, text: None, way, what }, || task.confirm()).await?;
+            self.utter(Leaving { at, place, text: None, way, what }, Some(&task)).await?;
         }
         task.confirm()?;
-        self.draft(proposal, session).await.map_err(misfit)?;
+        let said = self.draft(proposal, session).map_err(misfit)?;
+        task.declare::<Relations>(&said, None).await.map_err(misfit)?;
         Ok(session)
     }
 }
 
-fn held<O: clawnet_core::Operation>(task: &Authorized<'_, O>) -> Result<Way, Fault> {
+fn held<O: Operation>(task: &Authorized<'_, O>) -> Result<Way, Fault> {
     let way: Option<&Way> = task.held();
     way.copied().ok_or_else(|| Fault::new("way", "nobody looked where it goes"))
 }

@@ -2,10 +2,9 @@
 use super::Kernel;
 use crate::{
     digest::Digest,
-    fact::{Fact, FactError, Misfit, NotProjected},
-    key::{BadSignature, Signature},
-    ledger::{AppendError, CheckpointError, Growth, ProofError},
-    policy::ActError,
+    fact::{Fact, NotProjected},
+    key::Signature,
+    ledger::{CheckpointError, DeclareError, Growth, ProofError},
     projection::Projection,
     record::{Actor, Credential},
     store::{Durability, StoreError},
@@ -23,20 +22,7 @@ impl Kernel {
         fact: &P::Fact,
         body: Option<&[u8]>,
     ) -> Result<u64, DeclareError> {
-        let at_rest = Fact::of::<P>(fact)?;
-        let ledger = &*self.ledger;
-        // What is refused anyway leaves nothing behind.
-        let vetted = ledger.vet_as::<P>((fact, &at_rest), Actor::Kernel)?;
-        let body = match body {
-            Some(body) => Some(ledger.keep(body).await?),
-            None => None,
-        };
-        let appended = ledger.declare((at_rest, vetted), body, Durability::Durable)?;
-        let sequence = appended.sequence;
-        ledger.settle(appended).await?;
-        // A state that cannot be kept is no fault of this fact, which is recorded.
-        drop(ledger.keep_up().await);
-        Ok(sequence)
+        Ok(self.ledger.tell::<P>(fact, body, &|_| Ok(())).await?)
     }
 
     /// The same without waiting: durable with the next durable record, and within 100 ms. For what
@@ -44,7 +30,8 @@ impl Kernel {
     pub fn declare_buffered<P: Projection>(&self, fact: &P::Fact) -> Result<u64, DeclareError> {
         let at_rest = Fact::of::<P>(fact)?;
         let vetted = self.ledger.vet_as::<P>((fact, &at_rest), Actor::Kernel)?;
-        let appended = self.ledger.declare((at_rest, vetted), None, Durability::Buffered)?;
+        let entering = (None, Durability::Buffered);
+        let appended = self.ledger.declare((at_rest, vetted), entering, &|_| Ok(()))?;
         Ok(appended.sequence)
     }
 
@@ -107,58 +94,6 @@ impl Kernel {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.ledger.now()
-    }
-}
-
-/// Why a fact was not declared. Nothing was written, unless the ledger failed.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum DeclareError {
-    /// It may not follow.
-    #[error(transparent)]
-    Misfit(#[from] Misfit),
-    /// A signature it rests on is not what it should be.
-    #[error("a signature the fact rests on: {0}")]
-    BadSignature(#[from] BadSignature),
-    /// It has no canonical form, or does not read back from it.
-    #[error(transparent)]
-    Fact(#[from] FactError),
-    /// Nobody folds such facts here.
-    #[error(transparent)]
-    NotProjected(#[from] NotProjected),
-    /// The fact, or its body, has more bytes than may be kept.
-    #[error("{size_bytes} bytes are more than may be kept")]
-    TooLarge {
-        /// How many it has.
-        size_bytes: usize,
-    },
-    /// It cannot follow for a reason of core's own.
-    #[error(transparent)]
-    Act(ActError),
-    /// The ledger cannot be read or written.
-    #[error("the ledger failed: {0}")]
-    Store(#[from] StoreError),
-}
-
-impl From<AppendError> for DeclareError {
-    fn from(error: AppendError) -> Self {
-        let error = match error {
-            AppendError::Store(error) => return Self::Store(error),
-            AppendError::Act(error) => error,
-        };
-        if let ActError::Misfit(misfit) = error {
-            Self::Misfit(misfit)
-        } else if let ActError::Claim(error) = error {
-            Self::BadSignature(error)
-        } else if let ActError::Fact(error) = error {
-            Self::Fact(error)
-        } else if let ActError::NotProjected(error) = error {
-            Self::NotProjected(error)
-        } else if let ActError::TooLarge { size_bytes } = error {
-            Self::TooLarge { size_bytes }
-        } else {
-            Self::Act(error)
-        }
     }
 }
 

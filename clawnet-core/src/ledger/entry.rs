@@ -11,10 +11,12 @@ use crate::{
     cause::Cause,
     denial::{Denial, DenyCode, Layer},
     digest::Digest,
+    fact::Misfit,
     id::{AgentId, IdentityId, TicketId},
     key::{PublicKey, Signature, Signer as _},
     operation::{Demands, Effect},
     policy::ActError,
+    projection::Projection,
     record::{Actor, Event, Intent, Outcome, OutcomeKind},
     rule::Verdict,
     scope::Judgement,
@@ -172,12 +174,16 @@ impl<'l> Entry<'l> {
         if self.ledger.failure().is_some() {
             return Err(Stale::Ledger);
         }
-        let Actor::Agent { agent, identity } = self.actor else { return Err(Stale::Revoked) };
         // What a cause permits may end without any change of policy.
         if self.ledger.version() == version && self.cause.is_none() {
             return Ok(());
         }
-        let inner = self.ledger.peek();
+        self.stands_in(&self.ledger.peek(), epoch)
+    }
+
+    /// The same of the ledger's inside, while it is looked at.
+    fn stands_in(&self, inner: &Inner, epoch: u64) -> Result<(), Stale> {
+        let Actor::Agent { agent, identity } = self.actor else { return Err(Stale::Revoked) };
         let same = inner.state.epoch(identity) == epoch
             && inner.state.agents.contains_key(&agent)
             && inner.confined(self.cause.as_ref()) == self.confined;
@@ -196,6 +202,19 @@ impl<'l> Entry<'l> {
             let (said, statement) = say(key.public_key(), now);
             (said, key.sign_now(&statement))
         })
+    }
+
+    /// Appends a fact, with what goes with it, unless what was decided on has changed by then.
+    pub(crate) async fn tell<P: Projection>(
+        &self,
+        told: &P::Fact,
+        (body, epoch): (Option<&[u8]>, u64),
+    ) -> Result<u64, AppendError> {
+        let stands = |inner: &Inner| {
+            let stands = self.stands_in(inner, epoch);
+            stands.map_err(|stale| Misfit::new(stale.code(), stale.to_string()))
+        };
+        self.ledger.tell::<P>(told, body, &stands).await
     }
 
     /// Records what came of it, durably if the intent was.

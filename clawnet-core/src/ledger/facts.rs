@@ -5,7 +5,8 @@
 use super::{AppendError, Appended, Entering, Inner, Ledger};
 use crate::{
     digest::Digest,
-    fact::{Claim, Fact, Misfit},
+    fact::{Claim, Fact, FactError, Misfit, NotProjected},
+    key::BadSignature,
     policy::ActError,
     projection::{About, Projection, Told, Untold},
     record::{Actor, Event, SignedAct},
@@ -20,6 +21,9 @@ pub(crate) struct Vetted<'f> {
     /// The last record then: behind it the fact rests on just these.
     after: u64,
 }
+
+/// What a fact's record has to stand on, asked under the lock it is written under.
+pub(crate) type Stands<'s> = &'s (dyn Fn(&Inner) -> Result<(), Misfit> + Sync);
 
 /// How often a fact is vetted again because what it rests on changed under it.
 const ATTEMPTS_MAX: usize = 8;
@@ -56,17 +60,41 @@ impl Ledger {
         Ok(Vetted { told, claims, after })
     }
 
+    /// Appends a fact of the kernel's with what goes with it, if it `stands`, and waits for the
+    /// disk.
+    pub(crate) async fn tell<P: Projection>(
+        &self,
+        told: &P::Fact,
+        body: Option<&[u8]>,
+        stands: Stands<'_>,
+    ) -> Result<u64, AppendError> {
+        let fact = Fact::of::<P>(told).map_err(ActError::from)?;
+        // What is refused anyway leaves nothing behind.
+        let vetted = self.vet_as::<P>((told, &fact), Actor::Kernel)?;
+        let body = match body {
+            Some(body) => Some(self.keep(body).await?),
+            None => None,
+        };
+        let appended = self.declare((fact, vetted), (body, Durability::Durable), stands)?;
+        let sequence = appended.sequence;
+        self.settle(appended).await?;
+        // A state that cannot be kept is no fault of this fact, which is recorded.
+        drop(self.keep_up().await);
+        Ok(sequence)
+    }
+
     /// Appends a fact of the kernel's, which was vetted; it is vetted again where it has to be.
     pub(crate) fn declare(
         &self,
         (fact, mut vetted): (Fact, Vetted<'_>),
-        body: Option<Digest>,
-        class: Durability,
+        (body, class): (Option<Digest>, Durability),
+        stands: Stands<'_>,
     ) -> Result<Appended, AppendError> {
         let event = Event::Declared { body, fact };
         for _ in 0..ATTEMPTS_MAX {
             let appended = {
                 let mut inner = self.lock()?;
+                stands(&inner).map_err(ActError::from)?;
                 self.append_vetted(&mut inner, (Actor::Kernel, &event, &vetted), class)?
             };
             if let Some(appended) = appended {
@@ -140,6 +168,58 @@ impl From<Untold> for ActError {
         match untold {
             Untold::Fact(error) => Self::Fact(error),
             Untold::NotProjected(error) => Self::NotProjected(error),
+        }
+    }
+}
+
+/// Why a fact was not declared. Nothing was written, unless the ledger failed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeclareError {
+    /// It may not follow.
+    #[error(transparent)]
+    Misfit(#[from] Misfit),
+    /// A signature it rests on is not what it should be.
+    #[error("a signature the fact rests on: {0}")]
+    BadSignature(#[from] BadSignature),
+    /// It has no canonical form, or does not read back from it.
+    #[error(transparent)]
+    Fact(#[from] FactError),
+    /// Nobody folds such facts here.
+    #[error(transparent)]
+    NotProjected(#[from] NotProjected),
+    /// The fact, or its body, has more bytes than may be kept.
+    #[error("{size_bytes} bytes are more than may be kept")]
+    TooLarge {
+        /// How many it has.
+        size_bytes: usize,
+    },
+    /// It cannot follow for a reason of core's own.
+    #[error(transparent)]
+    Act(ActError),
+    /// The ledger cannot be read or written.
+    #[error("the ledger failed: {0}")]
+    Store(#[from] StoreError),
+}
+
+impl From<AppendError> for DeclareError {
+    fn from(error: AppendError) -> Self {
+        let error = match error {
+            AppendError::Store(error) => return Self::Store(error),
+            AppendError::Act(error) => error,
+        };
+        if let ActError::Misfit(misfit) = error {
+            Self::Misfit(misfit)
+        } else if let ActError::Claim(error) = error {
+            Self::BadSignature(error)
+        } else if let ActError::Fact(error) = error {
+            Self::Fact(error)
+        } else if let ActError::NotProjected(error) = error {
+            Self::NotProjected(error)
+        } else if let ActError::TooLarge { size_bytes } = error {
+            Self::TooLarge { size_bytes }
+        } else {
+            Self::Act(error)
         }
     }
 }

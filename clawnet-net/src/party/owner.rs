@@ -123,9 +123,10 @@ impl Party {
             let what = What::Draw { child: session, turns: proposal.turns_max };
             let way = outbox.way(&place, &what).map_err(|denial| unfit(&denial))?;
             let leaving = Leaving { at: now, place, text: None, way, what };
-            outbox.utter(leaving, || Ok(())).await.map_err(|fault| refused(&fault))?;
+            outbox.utter_by_hand(leaving).await.map_err(|fault| refused(&fault))?;
         }
-        outbox.draft(&proposal, session).await?;
+        let drafted = outbox.draft(&proposal, session)?;
+        self.desk.kernel.declare::<Relations>(&drafted, None).await?;
         self.consent_to(owner, session).await?;
         Ok(session)
     }

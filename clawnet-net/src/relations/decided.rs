@@ -182,6 +182,8 @@ impl Relations {
                 if let Some(dialogue) = self.dialogues.get_mut(session) {
                     dialogue.speaker = Some(*agent);
                 }
+                // Whoever was speaking does no more.
+                self.reconfine(*session);
             }
             Decision::Block { peer } => self.fold_block(*peer, about),
             Decision::Close { session } => {

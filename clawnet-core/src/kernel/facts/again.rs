@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::*;
 use crate::{
-    fact::Claim,
+    fact::{Claim, Misfit},
     id::OwnerId,
     key::{Signer as _, SoftwareKey},
     projection::About,

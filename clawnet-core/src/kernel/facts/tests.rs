@@ -5,10 +5,11 @@ use futures::executor::block_on;
 
 use super::*;
 use crate::{
-    fact::Claim,
+    fact::{Claim, Misfit},
     id::OwnerId,
-    key::{PublicKey, Signer as _, SoftwareKey},
+    key::{BadSignature, PublicKey, Signer as _, SoftwareKey},
     owner::{Body, Owner, OwnerError},
+    policy::ActError,
     projection::{
         About,
         toy::{Tally, Told, statement},
@@ -407,4 +408,5 @@ fn what_was_declared_is_evidence_to_others() {
     });
 }
 
+mod effects;
 mod vouching;
