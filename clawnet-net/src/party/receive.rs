@@ -157,18 +157,21 @@ impl Party {
     ) -> Result<(), No> {
         let session = signed.entry.session;
         let held = self.desk.look(session, |dialogue, _| {
-            let next = (dialogue.last.saturating_add(1), dialogue.head);
+            let next = (dialogue.last.saturating_add(1), dialogue.head, dialogue.ended.is_some());
             (dialogue.peer() == peer).then_some((dialogue.ours(), next))
         });
         let held = held.ok_or(No::Refused(Reason::Unknown))?;
-        let (ours, (next, before)) = held.ok_or(No::Refused(Reason::WrongParty))?;
+        let (ours, (next, before, over)) = held.ok_or(No::Refused(Reason::WrongParty))?;
         if to != To::Identity(ours) {
             return Err(No::Refused(Reason::Unknown));
         }
         check_text(&signed, text.as_deref()).map_err(No::Refused)?;
-        // Of what comes again, or too early, the path says nothing.
+        // Of what comes again the path says nothing. What comes too early is not offered to the
+        // ledger: what is before it may come meanwhile, and then nobody looked at its path.
         if signed.entry.number == next {
             check_path(before, signed.head, path.as_ref()).map_err(No::Refused)?;
+        } else if signed.entry.number > next && !over {
+            return Err(No::Refused(Reason::OutOfOrder));
         }
         let kept = signed.clone();
         match self.take((peer, Evidence::Entry(signed)), text.as_deref()).await {
