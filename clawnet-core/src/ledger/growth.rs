@@ -217,8 +217,10 @@ impl Ledger {
     pub(super) async fn level(&self) -> Result<Level<'_>, StoreError> {
         loop {
             self.grow().await?;
+            // The application's clock is asked before any lock is taken.
+            self.clock.now();
             let edge = self.edge();
-            let mut level = Level { edge, inner: self.lock()? };
+            let mut level = Level { edge, inner: self.lock_still()? };
             let now = self.tick(&level.inner);
             let closed = self.close_abandoned(&mut level.inner, now);
             closed.map_err(|error| self.store_error(error))?;
@@ -269,3 +271,6 @@ pub(super) fn row_of(value: &[u8]) -> Option<Vec<TreeHash>> {
     let row: Vec<_> = nodes.collect::<Option<_>>()?;
     (row.len() == ROW).then_some(row)
 }
+
+#[cfg(test)]
+mod tests;
