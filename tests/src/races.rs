@@ -2,7 +2,8 @@
 //! at random by shuttle and said again by their seed.
 //!
 //! Threads change places where user code runs and where the kernel waits for the disk, never while
-//! it holds a lock: in [`Slow`]'s commits, which a thread of its own decides, and in the endpoint.
+//! it holds a lock: in [`Slow`]'s commits, which a thread of its own decides, in the endpoint, and,
+//! where parties talk, whenever the clock is asked, which is before every lock.
 //! `RACE_SCHEDULES` sets how many schedules each race gets.
 use std::{
     env,
@@ -18,6 +19,13 @@ use shuttle::{Config, Runner, future::block_on, scheduler::RandomScheduler, thre
 
 use slow::Slow;
 
+mod amending;
+mod closing;
+mod history;
+mod last_turn;
+mod receiving;
+mod reviewing;
+mod sides;
 mod slow;
 
 /// Writes somewhere, and does nothing.
@@ -131,10 +139,10 @@ fn rule(effect: Verdict) -> Rule {
     Rule::new(effect, [Action::Write], Region::subtree("fs:/a").unwrap())
 }
 
-/// Runs a race under many schedules.
-fn race(run: impl Fn() + Send + Sync + 'static) -> u64 {
-    let schedules = env::var("RACE_SCHEDULES").ok().and_then(|count| count.parse().ok());
-    let schedules = schedules.unwrap_or(10_000);
+/// Runs a race under so many schedules, or as many as are asked for.
+fn race(schedules: usize, run: impl Fn() + Send + Sync + 'static) -> u64 {
+    let asked = env::var("RACE_SCHEDULES").ok().and_then(|count| count.parse().ok());
+    let schedules = asked.unwrap_or(schedules);
     let mut config = Config::new();
     // Keys are worked with on these stacks.
     config.stack_size = 1 << 20;
@@ -164,7 +172,7 @@ impl Mix {
 fn the_last_of_a_budget_is_spent_once() {
     let mix = Mix::default();
     let seen = mix.clone();
-    let schedules = race(move || {
+    let schedules = race(10_000, move || {
         let house = House::with(rule(Verdict::Allow).at_most(Budget::uses(1)));
         let ran: Arc<[AtomicU64; 2]> = Arc::default();
         let submit = |agent: usize| -> Part {
@@ -189,7 +197,7 @@ fn the_last_of_a_budget_is_spent_once() {
 fn a_yes_and_a_revocation_at_once() {
     let mix = Mix::default();
     let seen = mix.clone();
-    let schedules = race(move || {
+    let schedules = race(10_000, move || {
         let house = House::with(rule(Verdict::Ask));
         let Err(Refusal::Escalated(ticket)) = house.write(0) else { panic!("not asked") };
         house.at_once(vec![
@@ -212,7 +220,7 @@ fn a_yes_and_a_revocation_at_once() {
 fn a_yes_is_spent_once() {
     let mix = Mix::default();
     let seen = mix.clone();
-    let schedules = race(move || {
+    let schedules = race(10_000, move || {
         let house = House::with(rule(Verdict::Ask));
         let Err(Refusal::Escalated(ticket)) = house.write(0) else { panic!("not asked") };
         block_on(house.owner.approve(ticket.id)).unwrap();
@@ -236,7 +244,7 @@ fn a_yes_is_spent_once() {
 fn a_freeze_and_a_submission_at_once() {
     let mix = Mix::default();
     let seen = mix.clone();
-    let schedules = race(move || {
+    let schedules = race(10_000, move || {
         let house = House::with(rule(Verdict::Allow));
         house.at_once(vec![
             Box::new(|house| drop(house.write(0))),
