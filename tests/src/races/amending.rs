@@ -76,7 +76,7 @@ fn check_terms(side: &Side, (first, second): (Digest, Option<Digest>), moves: u6
 fn an_amendment_and_a_turn_at_once() {
     let mix = Mix::default();
     let (said, script) = (mix.clone(), Script::new());
-    let schedules = race(200, move || {
+    let schedules = race(60, move || {
         let scene = script.play(two);
         let session = scene.sessions[0];
         let first = scene.side(0).party.session(session).unwrap().wording.digest;
@@ -106,7 +106,7 @@ fn amended_by_the_other() -> Scene {
 fn an_amendment_that_comes_and_a_turn_at_once() {
     let mix = Mix::default();
     let (said, script) = (mix.clone(), Script::new());
-    let schedules = race(200, move || {
+    let schedules = race(60, move || {
         let scene = script.play(amended_by_the_other);
         let (session, frames) = (scene.sessions[0], scene.frames.clone());
         let first = scene.side(0).party.session(session).unwrap().wording.digest;
@@ -129,7 +129,7 @@ fn an_amendment_that_comes_and_a_turn_at_once() {
 fn a_yes_to_other_terms_and_a_turn_at_once() {
     let mix = Mix::default();
     let (said, script) = (mix.clone(), Script::new());
-    let schedules = race(200, move || {
+    let schedules = race(60, move || {
         let scene = script.play(|| {
             let scene = amended_by_the_other();
             scene.settle_again();

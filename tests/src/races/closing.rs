@@ -81,7 +81,7 @@ fn said_before(side: &Side, ends: impl Fn(&Said) -> bool) -> usize {
 fn a_close_and_a_turn_at_once() {
     let mix = Mix::default();
     let (said, script) = (mix.clone(), Script::new());
-    let schedules = race(200, move || {
+    let schedules = race(60, move || {
         let scene = script.play(two);
         let session = scene.sessions[0];
         let scene = scene.at_once(0, vec![say(session), close(session), carry(id(2))]);
@@ -96,7 +96,7 @@ fn a_close_and_a_turn_at_once() {
 fn an_end_that_comes_and_a_turn_at_once() {
     let mix = Mix::default();
     let (said, script) = (mix.clone(), Script::new());
-    let schedules = race(200, move || {
+    let schedules = race(60, move || {
         let scene = script.play(|| {
             let scene = two();
             let session = scene.sessions[0];
@@ -119,7 +119,7 @@ fn an_end_that_comes_and_a_turn_at_once() {
 fn a_close_above_and_a_turn_beneath() {
     let mix = Mix::default();
     let (said, script) = (mix.clone(), Script::new());
-    let schedules = race(150, move || {
+    let schedules = race(60, move || {
         let scene = script.play(below);
         let (above, beneath) = (scene.sessions[0], scene.sessions[1]);
         let drawn = wait(History::of(scene.side(1))).sent().len();
@@ -139,7 +139,7 @@ fn a_close_above_and_a_turn_beneath() {
 fn an_end_above_that_comes_and_a_turn_beneath() {
     let mix = Mix::default();
     let (said, script) = (mix.clone(), Script::new());
-    let schedules = race(150, move || {
+    let schedules = race(60, move || {
         let scene = script.play(|| {
             let scene = below();
             let above = scene.sessions[0];
@@ -164,7 +164,7 @@ fn an_end_above_that_comes_and_a_turn_beneath() {
 fn check_proposed(what: &str, propose: fn(&Side, SessionId, Proposal)) {
     let mix = Mix::default();
     let (said, script) = (mix.clone(), Script::new());
-    let schedules = race(150, move || {
+    let schedules = race(60, move || {
         let scene = script.play(three);
         let above = scene.sessions[0];
         let propose: Part = Box::new(move |side: &Side| {

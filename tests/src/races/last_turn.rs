@@ -53,7 +53,7 @@ fn check(scene: &Scene, session: SessionId) {
 fn the_last_turn_is_said_once() {
     let mix = Mix::default();
     let (said, script_of) = (mix.clone(), Script::new());
-    let schedules = race(200, move || {
+    let schedules = race(60, move || {
         let scene = script_of.play(script);
         let session = scene.sessions[0];
         let parts = vec![say(0, session, &said), say(1, session, &said), carry()];
@@ -66,7 +66,7 @@ fn the_last_turn_is_said_once() {
 fn who_takes_over_by_hand_is_the_only_one_to_speak() {
     let mix = Mix::default();
     let (said, script_of) = (mix.clone(), Script::new());
-    let schedules = race(200, move || {
+    let schedules = race(60, move || {
         let scene = script_of.play(script);
         let session = scene.sessions[0];
         let by_hand = say(1, session, &said);

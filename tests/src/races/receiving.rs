@@ -43,7 +43,7 @@ fn is_taken(answers: &[Vec<u8>], frame: &[u8]) -> bool {
 fn check(what: &str, begin: fn() -> Scene) {
     let mix = Mix::default();
     let (said, script) = (mix.clone(), Script::new());
-    let schedules = race(200, move || {
+    let schedules = race(60, move || {
         let scene = script.play(begin);
         let [frame] = <[Vec<u8>; 1]>::try_from(scene.frames.clone()).unwrap();
         let first = Arc::new(AtomicU64::new(0));
@@ -102,7 +102,7 @@ fn unproven(frame: &[u8]) -> Vec<u8> {
 fn what_comes_with_what_is_before_it_is_proven_too() {
     let mix = Mix::default();
     let (said, script) = (mix.clone(), Script::new());
-    let schedules = race(200, move || {
+    let schedules = race(60, move || {
         let scene = script.play(two_entries);
         let session = scene.sessions[0];
         let [first, second] = <[Vec<u8>; 2]>::try_from(scene.frames.clone()).unwrap();

@@ -74,7 +74,7 @@ fn check_from(
 ) {
     let mix = Mix::default();
     let (said, played) = (mix.clone(), Script::new());
-    let schedules = race(150, move || {
+    let schedules = race(60, move || {
         let scene = played.play(begin);
         let session = scene.sessions[0];
         let end: Part = Box::new(move |side: &Side| {
