@@ -125,7 +125,9 @@ fn what_is_written_can_be_waited_for_by_whoever_read_it() {
         let mut settled = Box::pin(kernel.settled());
         assert!(settled.as_mut().poll(&mut context).is_pending(), "it is not on disk");
         let waiting = std::mem::take(&mut *store.waiting.lock().unwrap()).unwrap();
-        waiting.into_iter().for_each(|decider| decider.decide(disk.clone()));
+        for decider in waiting {
+            decider.decide(disk.clone());
+        }
         let Poll::Ready(settled) = settled.as_mut().poll(&mut context) else { panic!() };
         assert_eq!(settled.is_ok(), disk.is_ok());
         *store.waiting.lock().unwrap() = Some(Vec::new());

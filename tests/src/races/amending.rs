@@ -111,7 +111,9 @@ fn an_amendment_that_comes_and_a_turn_at_once() {
         let (session, frames) = (scene.sessions[0], scene.frames.clone());
         let first = scene.side(0).party.session(session).unwrap().wording.digest;
         let hear: Part = Box::new(move |side: &Side| {
-            frames.iter().for_each(|frame| drop(wait(side.hear_well(frame, id(2)))));
+            for frame in &frames {
+                drop(wait(side.hear_well(frame, id(2))));
+            }
         });
         let before = wait(History::of(scene.side(0))).last_of(id(2));
         let scene = scene.at_once(0, vec![say(session), hear, carry()]);

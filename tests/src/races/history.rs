@@ -14,12 +14,14 @@ impl History {
 
     fn facts(&self) -> impl Iterator<Item = (u64, Said)> {
         self.0.iter().filter_map(|record| {
-            let fact = match &record.event {
-                Event::Declared { fact, .. } => fact.read::<Relations>().ok()?,
-                Event::Act(signed) => signed.declared::<Relations>()?,
-                _ => return None,
+            let said = if let Event::Declared { fact, .. } = &record.event {
+                fact.read::<Relations>().ok()?
+            } else if let Event::Act(signed) = &record.event {
+                signed.declared::<Relations>()?
+            } else {
+                return None;
             };
-            Some((record.sequence, fact))
+            Some((record.sequence, said))
         })
     }
 
@@ -34,20 +36,16 @@ impl History {
 
     /// The record a message tells of.
     pub(super) fn place_of(&self, letter: &Letter) -> Option<u64> {
-        match letter {
-            Letter::Act { shown, .. } => {
-                let mut records = self.0.iter();
-                let same =
-                    |it: &&AuditRecord| matches!(&it.event, Event::Act(act) if *act == shown.act);
-                records.find(same).map(|record| record.sequence)
-            }
-            Letter::Entry { signed, .. } => {
-                let mut sent = self.sent().into_iter();
-                sent.find(|(_, sent)| sent.entry == signed.entry).map(|(sequence, _)| sequence)
-            }
-            // They tell of how things stand, whatever made them so.
-            _ => Some(0),
+        if let Letter::Act { shown, .. } = letter {
+            let mut records = self.0.iter();
+            let same =
+                |it: &&AuditRecord| matches!(&it.event, Event::Act(act) if *act == shown.act);
+            return records.find(same).map(|record| record.sequence);
         }
+        // What else there is tells of how things stand, whatever made them so.
+        let Letter::Entry { signed, .. } = letter else { return Some(0) };
+        let mut sent = self.sent().into_iter();
+        sent.find(|(_, sent)| sent.entry == signed.entry).map(|(sequence, _)| sequence)
     }
 
     /// The last record of what came from somebody.
@@ -91,9 +89,9 @@ impl History {
 
     /// Whose deed, of those going on at a record, it is to speak.
     pub(super) fn speaker_at(&self, sequence: u64) -> Option<AgentId> {
-        let ends = |record: &AuditRecord| match &record.event {
-            Event::Outcome(it) if it.result == OutcomeKind::Done => Some(it.intent),
-            _ => None,
+        let ends = |record: &AuditRecord| {
+            let Event::Outcome(it) = &record.event else { return None };
+            (it.result == OutcomeKind::Done).then_some(it.intent)
         };
         let done: Vec<_> =
             self.0.iter().filter(|it| it.sequence > sequence).filter_map(ends).collect();

@@ -62,13 +62,16 @@ fn carry() -> Part {
     })
 }
 
+/// How it is before.
+type Begin = fn() -> Scene;
+
 /// Runs it, and counts whether the turn was said first.
 fn check(what: &str, end: fn(&Side, SessionId), ends: fn(&History) -> Option<u64>) {
     check_from((what, script, approve), end, ends);
 }
 
 fn check_from(
-    (what, begin, part): (&str, fn() -> Scene, fn(SessionId) -> Part),
+    (what, begin, part): (&str, Begin, fn(SessionId) -> Part),
     end: fn(&Side, SessionId),
     ends: fn(&History) -> Option<u64>,
 ) {

@@ -204,9 +204,10 @@ impl Unsaid {
         match self {
             Self::NoFloor(NoFloor::Refused(reason)) => reason.code().to_owned(),
             Self::NoFloor(NoFloor::Denied(denial)) | Self::Refused(Refusal::Denied(denial)) => {
-                match &denial.code {
-                    DenyCode::Endpoint(code) => code.as_str().to_owned(),
-                    of_core => format!("{of_core:?}"),
+                if let DenyCode::Endpoint(code) = &denial.code {
+                    code.as_str().to_owned()
+                } else {
+                    format!("{:?}", denial.code)
                 }
             }
             Self::NoFloor(other) => other.to_string(),
