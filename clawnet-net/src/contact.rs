@@ -19,8 +19,9 @@ use crate::{reason::Reason, said::Review, terms::Terms};
 pub struct Contact {
     /// The number of their last act that counted.
     pub(crate) acts: u64,
-    /// The number of the act this owner asked with, while it stands.
-    pub(crate) asked: Option<u64>,
+    /// The numbers of the acts this owner asked with, while it stands: more than one where it was
+    /// signed again.
+    pub(crate) asked: Vec<u64>,
     /// The number of the act they asked with, while it stands.
     pub(crate) asking: Option<u64>,
     /// Whether this owner wants to hear nothing of them.
@@ -156,7 +157,7 @@ impl Contact {
             review: Review::default(),
             since,
             theirs: None,
-            asked: None,
+            asked: Vec::new(),
             asking: None,
             note: String::new(),
             acts: 0,

@@ -26,6 +26,7 @@ mod consent;
 mod decided;
 mod draft;
 mod due;
+mod renewed;
 mod spoken;
 
 pub(crate) use due::Due;
@@ -40,6 +41,8 @@ pub struct Relations {
     dialogues: BTreeMap<SessionId, Dialogue>,
     /// Peers for whom something is to be sent, and the sessions it is about.
     due: BTreeMap<OwnerId, BTreeSet<SessionId>>,
+    /// The number of the act since which this owner signs with the key they have.
+    key_since: u64,
     /// Sessions that are over, the oldest first.
     over: VecDeque<SessionId>,
     owner: OwnerId,
@@ -185,6 +188,7 @@ impl Projection for Relations {
             contacts: BTreeMap::new(),
             dialogues: BTreeMap::new(),
             due: BTreeMap::new(),
+            key_since: 0,
             over: VecDeque::new(),
             owner,
             waiting: 0,

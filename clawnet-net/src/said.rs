@@ -18,8 +18,8 @@ use crate::{
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Said {
-    /// A counterpart's host says that it has what this owner decided, up to this act. It need not be
-    /// sent again; it proves nothing.
+    /// A counterpart's host says that it has this act of the owner's, or the keys as of it. It need
+    /// not be sent again; it proves nothing.
     Arrived {
         /// The number of the act.
         act: u64,

@@ -195,6 +195,13 @@ impl Party {
         Ok(digest)
     }
 
+    /// Signs again what was decided and is not known to have arrived when the owner's key changed:
+    /// others take what is signed with the newest key only, and it waits until then. Says how many
+    /// decisions that were. Deciding anything else about somebody does it for them first.
+    pub async fn renew(&self, owner: &Owner) -> Result<usize, PartyError> {
+        self.renew_for(owner, None).await
+    }
+
     /// Makes a session wait until this owner resumes it.
     pub async fn pause(&self, owner: &Owner, session: SessionId) -> Result<(), PartyError> {
         self.decide_in(owner, session, Decision::Pause { session }).await
@@ -236,6 +243,7 @@ impl Party {
         }
         let peer = self.desk.read(|net| net.session(session).map(Dialogue::peer));
         let peer = peer.ok_or(Reason::Unknown)?;
+        self.renew_for(owner, Some(peer)).await?;
         let body = Digest::of_content(text.as_bytes());
         let said = Said::Decided(Decision::Release { body, session });
         let stirring = self.desk.lanes.stirring(peer);
@@ -266,7 +274,31 @@ impl Party {
         peer: OwnerId,
         decision: Decision,
     ) -> Result<(), PartyError> {
+        self.renew_for(owner, Some(peer)).await?;
+        self.declare(owner, peer, decision).await
+    }
+
+    /// Signs again what `peer`, or anybody, is still to be shown, in order.
+    async fn renew_for(&self, owner: &Owner, peer: Option<OwnerId>) -> Result<usize, PartyError> {
         self.check(owner)?;
+        let outdated = self.desk.read(|net| {
+            let outdated = net.outdated().filter(|(to, _)| peer.is_none_or(|peer| peer == *to));
+            Some(outdated.collect::<Vec<_>>())
+        });
+        let outdated = outdated.unwrap_or_default();
+        let count = outdated.len();
+        for (peer, decision) in outdated {
+            self.declare(owner, peer, decision).await?;
+        }
+        Ok(count)
+    }
+
+    async fn declare(
+        &self,
+        owner: &Owner,
+        peer: OwnerId,
+        decision: Decision,
+    ) -> Result<(), PartyError> {
         let stirring = self.desk.lanes.stirring(peer);
         let decided = owner.declare::<Relations>(Said::Decided(decision)).await;
         drop(stirring);

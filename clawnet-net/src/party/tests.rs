@@ -26,6 +26,7 @@ mod hostile;
 mod lost;
 mod outbox;
 mod refused;
+mod renewed;
 mod story;
 
 /// One owner, with all they have.

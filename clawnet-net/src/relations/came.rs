@@ -123,7 +123,7 @@ impl Relations {
             Decision::Confirm { asked, name, peer, .. } => {
                 to_us(peer)?;
                 check_text(name, NAME_CHARS_MAX).map_err(|_| Reason::Malformed)?;
-                only(contact.is_some_and(|it| it.asked == Some(*asked)))
+                only(contact.is_some_and(|it| it.asked.contains(asked)))
             }
             Decision::Present { name, peer, .. } => {
                 to_us(peer)?;
@@ -252,11 +252,9 @@ impl Relations {
             }
             Decision::Confirm { identity, name, .. } => {
                 contact.theirs = Some(Presenting::new(identity, name));
-                contact.pending.retain(|pending| Some(pending.act.number) > contact.asked);
+                let asked = std::mem::take(&mut contact.asked).last().copied();
+                contact.pending.retain(|pending| Some(pending.act.number) > asked);
                 self.become_mutual(from, about.at());
-                if let Some(contact) = self.contacts.get_mut(&from) {
-                    contact.asked = None;
-                }
             }
             Decision::Present { identity, name, .. } => {
                 contact.theirs = Some(Presenting::new(identity, name));
@@ -368,7 +366,7 @@ impl Relations {
         if contact.asking.take().is_some() {
             self.waiting = self.waiting.saturating_sub(1);
         }
-        contact.asked = None;
+        contact.asked.clear();
         contact.bond = Bond::Ended;
         contact.since = at;
         self.end_with((peer, at), Ending::Contact, |_| true);

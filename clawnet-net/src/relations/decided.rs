@@ -18,6 +18,10 @@ impl Relations {
         decision: &Decision,
         about: &About<'_>,
     ) -> Result<(), Misfit> {
+        if self.renewing(decision).is_some() {
+            return Ok(());
+        }
+        self.check_shown(decision)?;
         match decision {
             Decision::AcceptKey { key, peer } => {
                 let changed = self.known(*peer)?.changed_key();
@@ -95,7 +99,8 @@ impl Relations {
             check_text(note, NOTE_CHARS_MAX)?;
         }
         let free = self.contact(peer).is_none_or(|contact| {
-            contact.bond == Bond::Ended || (contact.bond == Bond::Asking && contact.asked.is_none())
+            contact.bond == Bond::Ended
+                || (contact.bond == Bond::Asking && contact.asked.is_empty())
         });
         if free && peer != self.owner && !self.is_blocked(peer) {
             Ok(())
@@ -167,6 +172,9 @@ impl Relations {
 
     pub(super) fn fold_decided(&mut self, decision: &Decision, about: &About<'_>) {
         let Some(act) = about.act() else { return };
+        if let Some(peer) = self.renewing(decision) {
+            return self.fold_renewed(peer, (decision, act));
+        }
         match decision {
             Decision::AcceptKey { key, peer } => {
                 if let Some(keys) = self.contacts.get_mut(peer).and_then(|it| it.keys.as_mut()) {
@@ -244,7 +252,7 @@ impl Relations {
             contact.bond = Bond::Asked;
         }
         contact.since = about.at();
-        contact.asked = about.act().map(|act| act.number);
+        contact.asked = about.act().map(|act| act.number).into_iter().collect();
         contact.ours = Some(ours);
     }
 

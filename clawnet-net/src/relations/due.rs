@@ -37,7 +37,8 @@ impl Relations {
             return all;
         };
         all.extend(contact.rekeyed.map(|act| Due::Keys { act }));
-        if let Some(Pending { act, text, terms }) = contact.pending.front().cloned() {
+        let next = contact.pending.front().filter(|pending| !self.is_outdated(pending));
+        if let Some(Pending { act, text, terms }) = next.cloned() {
             all.push(Due::Act { act: Box::new(act), terms, text, to: To::Owner(peer) });
         }
         for session in self.due.get(&peer).into_iter().flatten() {

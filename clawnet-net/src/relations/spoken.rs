@@ -201,6 +201,9 @@ impl Relations {
                 self.end(id, Ending::Frozen, about.at());
             }
         }
+        if matches!(signed.act, Act::Rekey { .. }) {
+            self.key_since = signed.number;
+        }
         if matches!(signed.act, Act::Certify { .. } | Act::Rekey { .. }) {
             let knows = |contact: &Contact| contact.bond != Bond::Ended && !contact.blocked;
             for (peer, contact) in self.contacts.iter_mut().filter(|(_, it)| knows(it)) {
@@ -222,8 +225,12 @@ impl Relations {
     }
 
     pub(super) fn fold_arrived(&mut self, peer: OwnerId, act: u64) {
+        let since = self.key_since;
         if let Some(contact) = self.contacts.get_mut(&peer) {
-            contact.pending.retain(|pending| pending.act.number > act);
+            // Just this one: keys tell nothing of what was decided before them. Nor does the answer to
+            // an act that has to be signed again: it may have been a no for its key alone.
+            let waits = |number| number != act || number < since;
+            contact.pending.retain(|pending| waits(pending.act.number));
             contact.rekeyed = contact.rekeyed.filter(|number| *number > act);
         }
         self.tidy_due(peer);

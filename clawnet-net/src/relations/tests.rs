@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod hostile;
+mod waiting;
 
 /// One owner, their kernel, and the identity they show.
 struct One {

@@ -1,0 +1,110 @@
+//! What was decided and did not arrive before the owner's key changed.
+use super::*;
+use crate::{contact::Bond, dialogue::Standing, said::Decision};
+
+/// `one` takes another key, and `other` takes note of it.
+fn rekeyed(one: &mut One, other: &One) {
+    block_on(one.owner.rekey(key(one.seed + 50))).unwrap();
+    block_on(one.party.tick()).unwrap();
+    settle(&[one, other]);
+    let changed = key(one.seed + 50).public_key();
+    block_on(other.party.accept_key(&other.owner, one.id(), changed)).unwrap();
+    one.party.again(other.id());
+    settle(&[one, other]);
+}
+
+fn standings(one: &One, other: &One, session: SessionId) -> [Standing; 2] {
+    [one, other].map(|side| side.party.session(session).unwrap().standing())
+}
+
+#[test]
+fn what_was_decided_before_the_key_changed_is_signed_again() {
+    let (mut one, other, session) = pair(10);
+    block_on(one.party.pause(&one.owner, session)).unwrap();
+    let early = one.outgoing(&other).pop().unwrap();
+    rekeyed(&mut one, &other);
+    assert!(one.outgoing(&other).is_empty(), "nothing leaves that is taken by nobody");
+    // What left before is refused for its key, and that is no answer to what was decided.
+    for answer in other.hear(&early, &one) {
+        one.hear(&answer, &other);
+    }
+    assert_eq!(standings(&one, &other, session), [Standing::Paused, Standing::Open]);
+    assert_eq!(block_on(one.party.renew(&one.owner)).unwrap(), 1);
+    assert_eq!(block_on(one.party.renew(&one.owner)).unwrap(), 0);
+    settle(&[&one, &other]);
+    assert_eq!(standings(&one, &other, session), [Standing::Paused; 2]);
+    block_on(one.party.resume(&one.owner, session)).unwrap();
+    settle(&[&one, &other]);
+    one.say(session, "one", Mark::Continue).unwrap();
+    settle(&[&one, &other]);
+    assert_eq!(other.party.session(session).unwrap().last, 1);
+}
+
+#[test]
+fn whatever_is_decided_next_follows_what_was_decided_before() {
+    let (mut one, other, session) = pair(10);
+    block_on(one.party.pause(&one.owner, session)).unwrap();
+    rekeyed(&mut one, &other);
+    let early = Said::Decided(Decision::Resume { session });
+    let early = block_on(one.owner.declare::<Relations>(early)).unwrap_err().to_string();
+    assert!(early.contains("signed again first"), "{early}");
+    block_on(one.party.resume(&one.owner, session)).unwrap();
+    settle(&[&one, &other]);
+    assert_eq!(standings(&one, &other, session), [Standing::Open; 2]);
+    assert!(one.party.due().is_empty());
+}
+
+#[test]
+fn a_yes_that_was_lost_with_its_key_opens_the_session_after_all() {
+    let clock = ManualClock::at(Timestamp::from_millis(1_795_000_000_000));
+    let (one, mut other) = (One::new(1, &clock), One::new(2, &clock));
+    block_on(one.party.ask(&one.owner, other.id(), one.shown(), "about valves")).unwrap();
+    settle(&[&one, &other]);
+    block_on(other.party.confirm(&other.owner, one.id(), other.shown())).unwrap();
+    block_on(other.owner.rekey(key(52))).unwrap();
+    block_on(other.party.renew(&other.owner)).unwrap();
+    settle(&[&one, &other]);
+    let session = block_on(one.party.propose(&one.owner, Proposal::to(other.id(), "x"))).unwrap();
+    settle(&[&one, &other]);
+    let digest = other.party.session(session).unwrap().wording.digest;
+    block_on(other.party.consent(&other.owner, session, digest)).unwrap();
+    block_on(other.owner.rekey(key(53))).unwrap();
+    block_on(other.party.renew(&other.owner)).unwrap();
+    block_on(other.party.tick()).unwrap();
+    settle(&[&one, &other]);
+    let changed = key(53).public_key();
+    block_on(one.party.accept_key(&one.owner, other.id(), changed)).unwrap();
+    other.party.again(one.id());
+    settle(&[&one, &other]);
+    assert_eq!(standings(&one, &other, session), [Standing::Open; 2]);
+    assert!(one.party.open(session).is_ok() && other.party.open(session).is_ok());
+}
+
+#[test]
+fn an_ask_that_is_signed_again_is_confirmed_by_either_number() {
+    let clock = ManualClock::at(Timestamp::from_millis(1_795_000_000_000));
+    let (mut one, other) = (One::new(1, &clock), One::new(2, &clock));
+    block_on(one.party.ask(&one.owner, other.id(), one.shown(), "about valves")).unwrap();
+    // It arrives, and nobody hears that it did.
+    other.hear(&one.outgoing(&other).pop().unwrap(), &one);
+    block_on(other.party.confirm(&other.owner, one.id(), other.shown())).unwrap();
+    block_on(one.owner.rekey(key(51))).unwrap();
+    block_on(one.party.renew(&one.owner)).unwrap();
+    settle(&[&one, &other]);
+    let bonds = [(&one, &other), (&other, &one)];
+    let bonds = bonds.map(|(here, there)| here.party.contact(there.id()).unwrap().bond);
+    assert_eq!(bonds, [Bond::Mutual; 2]);
+}
+
+#[test]
+fn another_certificate_of_the_kernel_loses_no_decision() {
+    let (one, other, session) = pair(10);
+    let named = Presenting::new(one.identity, "office of one");
+    block_on(one.party.present(&one.owner, other.id(), named)).unwrap();
+    block_on(one.party.pause(&one.owner, session)).unwrap();
+    block_on(one.owner.certify(key(88).public_key())).unwrap();
+    one.party.kernel().sign_with(key(88));
+    block_on(one.party.tick()).unwrap();
+    settle(&[&one, &other]);
+    assert_eq!(standings(&one, &other, session), [Standing::Paused; 2]);
+}

@@ -1,0 +1,89 @@
+//! What was decided with a key the owner does not have any more, and is not known to have arrived:
+//! decided again, with the key there is.
+//!
+//! A counterpart takes acts by the newest key only, or whoever has the old one could sign acts for
+//! places from before it was replaced. So what waits is not shown until the owner signed it again:
+//! the same decision, as a new act, in the place it had among those that wait. It may have arrived
+//! the first time: then it is refused or taken over there as whatever comes twice, and both agree.
+use clawnet_core::{Misfit, OwnerId, SignedAct};
+
+use super::Relations;
+use crate::{
+    contact::{Contact, Pending},
+    said::{Decision, Said},
+};
+
+impl Relations {
+    /// Decisions that wait for the owner to sign them again, in order, and for whom.
+    pub(crate) fn outdated(&self) -> impl Iterator<Item = (OwnerId, Decision)> {
+        let each = self.contacts.iter();
+        each.flat_map(|(peer, contact)| {
+            let outdated = contact.pending.iter().filter(|it| self.is_outdated(it));
+            outdated.filter_map(|it| Some((*peer, decided(it)?)))
+        })
+    }
+
+    /// Whether it is signed with a key that the owner does not have any more.
+    pub(super) fn is_outdated(&self, pending: &Pending) -> bool {
+        pending.act.number < self.key_since
+    }
+
+    /// The peer for whom `decision` is the first that waits to be signed again, if there is one.
+    pub(super) fn renewing(&self, decision: &Decision) -> Option<OwnerId> {
+        let first = |contact: &Contact| {
+            contact.pending.iter().find(|it| self.is_outdated(it)).and_then(decided)
+        };
+        let mut each = self.contacts.iter();
+        each.find(|(_, contact)| first(contact).as_ref() == Some(decision)).map(|(peer, _)| *peer)
+    }
+
+    /// Whether one more decision may wait to be shown: in order.
+    pub(super) fn check_shown(&self, decision: &Decision) -> Result<(), Misfit> {
+        let peer = self.shown_to(decision);
+        let Some(contact) = peer.and_then(|peer| self.contact(peer)) else { return Ok(()) };
+        if contact.pending.back().is_some_and(|it| self.is_outdated(it)) {
+            let what = "what was decided with the key before has to be signed again first";
+            return Err(Misfit::new("outdated", what));
+        }
+        Ok(())
+    }
+
+    /// Whom a decision is shown to, if to anybody.
+    fn shown_to(&self, decision: &Decision) -> Option<OwnerId> {
+        match decision {
+            Decision::Ask { peer, .. }
+            | Decision::Confirm { peer, .. }
+            | Decision::Present { peer, .. }
+            | Decision::Remove { peer } => Some(*peer),
+            Decision::Consent { session, .. }
+            | Decision::Pause { session }
+            | Decision::Release { session, .. }
+            | Decision::Resume { session } => Some(self.session(*session)?.peer()),
+            Decision::AcceptKey { .. }
+            | Decision::Assign { .. }
+            | Decision::Block { .. }
+            | Decision::Close { .. }
+            | Decision::Review { .. }
+            | Decision::Unblock { .. } => None,
+        }
+    }
+
+    /// The same decision, in the same place, by another act.
+    pub(super) fn fold_renewed(&mut self, peer: OwnerId, by: (&Decision, &SignedAct)) {
+        let ((decision, act), since) = (by, self.key_since);
+        let Some(contact) = self.contacts.get_mut(&peer) else { return };
+        if let Some(first) = contact.pending.iter_mut().find(|it| it.act.number < since) {
+            first.act = act.clone();
+        }
+        if let Decision::Ask { .. } = decision {
+            // Their answer may name either.
+            contact.asked.push(act.number);
+        }
+    }
+}
+
+/// What was decided by it.
+fn decided(pending: &Pending) -> Option<Decision> {
+    let said = pending.act.declared::<Relations>();
+    if let Some(Said::Decided(decision)) = said { Some(decision) } else { None }
+}

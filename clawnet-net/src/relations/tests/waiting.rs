@@ -1,0 +1,37 @@
+//! What waits to be shown to a counterpart who is away.
+use super::*;
+use crate::relations::due::Due;
+
+fn waiting(one: &One, other: &One) -> Vec<u64> {
+    let numbers = |net: &Relations| {
+        let pending = &net.contact(other.id()).unwrap().pending;
+        pending.iter().map(|it| it.act.number).collect()
+    };
+    one.net(numbers)
+}
+
+#[test]
+fn what_was_signed_with_a_key_that_was_replaced_is_shown_to_nobody() {
+    let (mut one, other) = two();
+    let session = open(&one, &other, &Proposal::to(other.id(), "valves"));
+    let pause = one.decide(Decision::Pause { session }).unwrap();
+    let new = SoftwareKey::from_secret(&[77; 32]);
+    let key = new.public_key();
+    block_on(one.owner.rekey(new)).unwrap();
+    let shown = |one: &One| {
+        let due = one.net(|net| net.outgoing(other.id()));
+        due.iter().filter(|due| matches!(due, Due::Act { .. })).count()
+    };
+    assert_eq!(shown(&one), 0);
+    // It would be nobody's: the key that signed it is not theirs any more.
+    other.hear(&one, Evidence::Keys(one.kernel.credential())).unwrap();
+    other.decide(Decision::AcceptKey { key, peer: one.id() }).unwrap();
+    assert_eq!(one.show(&other, &pause, None), Err("forged".into()));
+    // And no answer to it is one.
+    one.say(&Said::Arrived { act: pause.number, peer: other.id() }).unwrap();
+    let again = one.decide(Decision::Pause { session }).unwrap();
+    assert_eq!((shown(&one), waiting(&one, &other)), (1, vec![again.number]));
+    one.show(&other, &again, None).unwrap();
+    assert_eq!(other.standing(session), Standing::Paused);
+    assert_eq!(one.replayed(), one.net(Clone::clone));
+}
