@@ -76,10 +76,12 @@ impl Relations {
     /// A decision the peer is to be shown.
     pub(super) fn show(&mut self, peer: OwnerId, pending: Pending) {
         let Some(contact) = self.contacts.get_mut(&peer) else { return };
-        contact.pending.push_back(pending);
-        if contact.pending.len() > PENDING_MAX {
-            contact.pending.pop_front();
+        // Only the end of the contact comes when there is no room: what else is behind the decision
+        // on its way is moot.
+        if contact.pending.len() >= PENDING_MAX {
+            contact.pending.truncate(1);
         }
+        contact.pending.push_back(pending);
         self.due.entry(peer).or_default();
     }
 
@@ -132,5 +134,5 @@ pub(super) fn steers(pending: &Pending, session: SessionId) -> bool {
     about == Some(session)
 }
 
-/// How many decisions wait for one peer. What is older is moot by then.
-const PENDING_MAX: usize = 64;
+/// How many decisions wait for one peer.
+pub(super) const PENDING_MAX: usize = 64;

@@ -7,9 +7,10 @@
 //! the first time: then it is refused or taken over there as whatever comes twice, and both agree.
 use clawnet_core::{Misfit, OwnerId, SignedAct};
 
-use super::Relations;
+use super::{Relations, due::PENDING_MAX};
 use crate::{
     contact::{Contact, Pending},
+    reason::Reason,
     said::{Decision, Said},
 };
 
@@ -37,13 +38,18 @@ impl Relations {
         each.find(|(_, contact)| first(contact).as_ref() == Some(decision)).map(|(peer, _)| *peer)
     }
 
-    /// Whether one more decision may wait to be shown: in order.
+    /// Whether one more decision may wait to be shown: in order, and not too many. The end of a
+    /// contact always may.
     pub(super) fn check_shown(&self, decision: &Decision) -> Result<(), Misfit> {
         let peer = self.shown_to(decision);
         let Some(contact) = peer.and_then(|peer| self.contact(peer)) else { return Ok(()) };
         if contact.pending.back().is_some_and(|it| self.is_outdated(it)) {
             let what = "what was decided with the key before has to be signed again first";
             return Err(Misfit::new("outdated", what));
+        }
+        let full = contact.pending.len() >= PENDING_MAX;
+        if full && !matches!(decision, Decision::Remove { .. }) {
+            return Err(Reason::Limit.into());
         }
         Ok(())
     }

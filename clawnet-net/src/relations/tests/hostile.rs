@@ -84,6 +84,7 @@ fn whoever_asks_and_withdraws_again_and_again_leaves_nothing_behind() {
         assert!(asked < 5000, "nobody ever says no");
         let remove = stranger.decide(Decision::Remove { peer }).unwrap();
         stranger.show(&other, &remove, None).unwrap();
+        stranger.say(&Said::Arrived { act: remove.number, peer }).unwrap();
         assert!(other.net(|net| net.contact(stranger.id()).is_none()));
     };
     assert_eq!(refused, "limit");
@@ -115,6 +116,7 @@ fn a_contact_fills_no_ledger() {
             if let Err(refused) = one.show(&other, &act, None) {
                 break 'flood refused;
             }
+            one.say(&Said::Arrived { act: act.number, peer: other.id() }).unwrap();
             heard += 1;
             assert!(heard < 20_000, "nobody ever says no");
         }

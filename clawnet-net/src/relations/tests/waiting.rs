@@ -11,6 +11,29 @@ fn waiting(one: &One, other: &One) -> Vec<u64> {
 }
 
 #[test]
+fn whoever_is_away_too_long_is_told_nothing_new_but_that_it_is_over() {
+    let (one, other) = two();
+    let terms = one.draft(&Proposal::to(other.id(), "valves")).unwrap();
+    let present = || {
+        let (identity, peer) = (one.identity, other.id());
+        one.decide(Decision::Present { identity, name: "One".into(), peer })
+    };
+    let first = present().unwrap().number;
+    while waiting(&one, &other).len() < 64 {
+        present().unwrap();
+    }
+    assert!(present().unwrap_err().contains("a limit is reached"));
+    assert_eq!(waiting(&one, &other)[0], first, "nothing that was decided is lost");
+    // What ends something always goes.
+    one.decide(Decision::Close { session: terms.session }).unwrap();
+    let last = one.decide(Decision::Remove { peer: other.id() }).unwrap().number;
+    assert_eq!(waiting(&one, &other), [first, last]);
+    one.decide(Decision::Block { peer: other.id() }).unwrap();
+    assert!(waiting(&one, &other).is_empty());
+    assert_eq!(one.replayed(), one.net(Clone::clone));
+}
+
+#[test]
 fn what_was_signed_with_a_key_that_was_replaced_is_shown_to_nobody() {
     let (mut one, other) = two();
     let session = open(&one, &other, &Proposal::to(other.id(), "valves"));
