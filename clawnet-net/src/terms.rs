@@ -153,11 +153,13 @@ impl Terms {
     /// # Errors
     /// When it is another session, or not the next revision.
     pub fn check_amended(&self, next: &Self) -> Result<(), TermsError> {
-        self.check_reworded(next, self.revision.saturating_add(1))
+        self.check_reworded(next)?;
+        let follows = next.revision == self.revision.saturating_add(1);
+        if follows { Ok(()) } else { Err(TermsError::NotAnAmendment) }
     }
 
-    /// Whether `next` is a wording of the same session, and just this revision.
-    pub(crate) fn check_reworded(&self, next: &Self, revision: u32) -> Result<(), TermsError> {
+    /// Whether `next` is a wording of the same session.
+    pub(crate) fn check_reworded(&self, next: &Self) -> Result<(), TermsError> {
         next.check()?;
         let same = self.session == next.session
             && self.initiator == next.initiator
@@ -166,7 +168,7 @@ impl Terms {
             && self.topic == next.topic
             && self.scope.split_last().map(|(_, above)| above)
                 == next.scope.split_last().map(|(_, above)| above);
-        if same && next.revision == revision { Ok(()) } else { Err(TermsError::NotAnAmendment) }
+        if same { Ok(()) } else { Err(TermsError::NotAnAmendment) }
     }
 }
 

@@ -4,7 +4,7 @@ use clawnet_core::{About, Digest, OwnerId};
 use super::{Relations, came::SESSIONS_MAX};
 use crate::{
     contact::{Contact, Presenting},
-    dialogue::{Dialogue, Side, Wording},
+    dialogue::{Dialogue, Side},
     id::SessionId,
     reason::Reason,
     said::Shown,
@@ -47,20 +47,14 @@ impl Relations {
             return if present.theirs.is_none() { Ok(()) } else { Err(Reason::Replayed) };
         }
         let terms = terms.ok_or(Reason::Stale)?;
-        // Of two wordings on their way at once, the initiator's counts.
-        let crossing = terms.revision == present.terms.revision && present.theirs.is_none();
-        if crossing && dialogue.role == Side::Initiator {
+        // The later wording counts, and of two on their way at once the initiator's. Whatever it
+        // says, both then wait for the same one: whether it can be is asked of who agrees to it.
+        let crossing = revision == present.terms.revision && present.theirs.is_none();
+        let counts = crossing && dialogue.role == Side::Responder;
+        if revision <= present.terms.revision && !counts {
             return Err(Reason::Stale);
         }
-        let base = if crossing {
-            present.terms.revision
-        } else {
-            present.terms.revision.saturating_add(1)
-        };
-        let follows = present.terms.check_reworded(terms, base);
-        follows.map_err(|_| Reason::Mismatch)?;
-        let wording = Wording::new(terms.clone());
-        self.check_agreeable(dialogue, &wording, about)
+        present.terms.check_reworded(terms).map_err(|_| Reason::Mismatch)
     }
 
     fn check_invitation(

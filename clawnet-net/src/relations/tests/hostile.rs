@@ -10,7 +10,7 @@ fn key(secret: u8) -> SoftwareKey {
 }
 
 /// An act of `owner` as whoever has `secret` signs it.
-fn signed(owner: OwnerId, (number, secret): (u64, u8), act: &Act) -> SignedAct {
+pub(super) fn signed(owner: OwnerId, (number, secret): (u64, u8), act: &Act) -> SignedAct {
     let statement = SignedAct::statement(owner, number, act);
     let signature = block_on(key(secret).sign(&statement)).unwrap();
     let act = json!({"act": act, "number": number, "signature": signature});
@@ -62,7 +62,7 @@ fn what_is_over_a_limit_is_refused_before_any_signature_is_looked_at() {
     assert_eq!(other.hear(&one, shown), Err("unknown".into()));
 }
 
-fn declared(decision: Decision) -> Act {
+pub(super) fn declared(decision: Decision) -> Act {
     let fact = clawnet_core::Fact::of::<Relations>(&Said::Decided(decision)).unwrap();
     Act::Declare { fact }
 }

@@ -11,7 +11,7 @@ use super::world::{Stand, World, step};
 pub type Law = fn(&World) -> bool;
 
 /// The laws, by name.
-pub const LAWS: [(&str, Law); 14] = [
+pub const LAWS: [(&str, Law); 15] = [
     ("open_needs_both_owners_over_the_present_terms", consented),
     ("open_needs_a_mutual_contact_and_a_live_identity", grounded),
     ("mutual_needs_an_ask_and_its_confirmation", met),
@@ -26,6 +26,7 @@ pub const LAWS: [(&str, Law); 14] = [
     ("nothing_lives_below_what_is_closed", nothing_below_closed),
     ("nothing_is_addressed_to_a_manager", no_manager),
     ("an_open_session_is_never_stuck", never_stuck),
+    ("who_has_heard_all_waits_for_the_same_words", same_words),
 ];
 
 /// The laws over one step, by name.
@@ -120,7 +121,9 @@ fn within_limit(world: &World) -> bool {
     sides(world).all(|(_, side)| {
         let drawn: u8 = side.shares.iter().filter(|s| s.back.is_none()).map(|s| s.turns).sum();
         let below: u8 = side.shares.iter().filter_map(|share| share.back).sum();
-        side.used + side.drawn <= side.terms.turns_max
+        // What is only worded binds nobody.
+        let most = side.agreed.unwrap_or(side.terms).turns_max;
+        side.used + side.drawn <= most
             && side.drawn == drawn
             && side.used == turns(side.chain) + below
     })
@@ -262,6 +265,20 @@ fn never_stuck(world: &World) -> bool {
                 of_it.any(|message| step(world, &Command::Deliver(message)).1 == Outcome::Done)
             };
             !(open(a) && open(b) && a.terms == b.terms) || a.floor || b.floor || told(a)
+        })
+}
+
+/// Whatever words crossed: unless answers are forged, so that acts get lost.
+fn same_words(world: &World) -> bool {
+    let all_answered = |owner, peer| {
+        let contact = world.contact(owner, peer);
+        contact.is_ok_and(|contact| contact.said == contact.answered)
+    };
+    !world.rules.in_order
+        || pairs(world).all(|(a, b)| {
+            let (one, other) = (a.terms.initiator.owner, a.terms.responder.owner);
+            let heard = all_answered(one, other) && all_answered(other, one);
+            !(heard && a.is_alive() && b.is_alive()) || a.terms == b.terms
         })
 }
 

@@ -273,7 +273,7 @@ pub const SMALL_SCENES: [Scene; 11] = [
 ];
 
 /// Each rule that can be turned off, and a scene that shows it.
-pub const PLANTED: [(Bug, Scene); 23] = [
+pub const PLANTED: [(Bug, Scene); 24] = [
     (Bug::LimitOffByOne, PAIR),
     (Bug::InitiatorConsents, PAIR),
     (Bug::AmendKeepsConsent, PAIR),
@@ -295,6 +295,7 @@ pub const PLANTED: [(Bug, Scene); 23] = [
     (Bug::AmendInFlight, ORDERED),
     (Bug::EarlierForgotten, AGAIN),
     (Bug::FewerInFlight, FEWER),
+    (Bug::BoundsWhenItComes, FEWER),
     (Bug::DrawIsNobodys, CIRCLE),
     (Bug::ChildOutgrowsDraw, THREE),
 ];

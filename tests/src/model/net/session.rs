@@ -141,7 +141,10 @@ impl World {
         if crossing && initiated || terms.revision < known.revision {
             return Err(Refusal::Stale);
         }
-        if same != terms || !crossing && terms.revision != known.revision + 1 {
+        if terms.revision == known.revision && !crossing {
+            return Err(Refusal::Stale);
+        }
+        if same != terms {
             return Err(Refusal::Mismatch);
         }
         self.amended((owner, terms.session), terms)
@@ -168,12 +171,11 @@ impl World {
         terms: Terms,
     ) -> Result<Outcome, Refusal> {
         let keeps = self.off(Bug::AmendKeepsConsent);
-        let side = self.side_mut(owner, session)?;
-        if side.phase == Phase::Active && terms.turns_max <= side.used + side.drawn {
-            return Err(Refusal::Limit);
+        // Whether it can be is asked of who agrees to it.
+        if self.off(Bug::BoundsWhenItComes) {
+            self.fits_share(owner, &terms)?;
+            self.fits_children(self.side(owner, session)?, &terms)?;
         }
-        self.fits_share(owner, &terms)?;
-        self.fits_children(self.side(owner, session)?, &terms)?;
         let side = self.side_mut(owner, session)?;
         let ours = keeps && side.consent.ours;
         side.amend(terms, Pair { ours, theirs: true });

@@ -52,6 +52,8 @@ pub enum Bug {
     EarlierForgotten,
     /// A side agrees to fewer turns while entries of its own are on their way.
     FewerInFlight,
+    /// A wording that could not be agreed to now is not taken in at all.
+    BoundsWhenItComes,
     /// Whoever is party to a session may use what the other set aside in it.
     DrawIsNobodys,
     /// A child's terms are amended beyond what was drawn for it.
