@@ -314,12 +314,14 @@ impl Relations {
     }
 }
 
-/// What is on its way has to fit when it arrives.
+/// What is on its way has to fit when it arrives. A turn does, which is counted here already; what
+/// was drawn may have come back since, and would not.
 pub(super) fn check_room(dialogue: &Dialogue, terms: &Terms) -> Result<(), Reason> {
     let fewer = terms.turns_max < dialogue.terms().turns_max;
     let size = dialogue.in_flight.iter().filter_map(|sent| sent.entry.turn());
     let large = size.map(|turn| turn.size_bytes).max() > Some(terms.bytes_max);
-    let full = large || (fewer && !dialogue.in_flight.is_empty());
+    let drawing = dialogue.in_flight.iter().any(|sent| sent.entry.turn().is_none());
+    let full = large || (fewer && drawing);
     if full { Err(Reason::Limit) } else { Ok(()) }
 }
 

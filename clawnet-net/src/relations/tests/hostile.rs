@@ -216,7 +216,7 @@ fn what_cannot_be_agreed_to_is_not_worded_either() {
     let session = open(&one, &other, &Proposal::to(other.id(), "valves").turns(8));
     one.say(&Said::Sent(Box::new(one.turn(session, "1", Mark::Continue)))).unwrap();
     let mut fewer = one.net(|net| net.session(session).unwrap().terms().clone());
-    (fewer.revision, fewer.turns_max) = (2, 4);
+    (fewer.revision, fewer.turns_max) = (2, 1);
     assert_eq!(one.say(&Said::Drafted(Box::new(fewer))), Err("limit".into()));
     assert_eq!(one.standing(session), Standing::Open);
 }

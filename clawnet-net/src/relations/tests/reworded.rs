@@ -57,3 +57,41 @@ fn a_wording_that_nobody_heard_of_holds_up_no_later_one() {
     let act = signed(one.id(), (act.number + 1, one.seed), &consent);
     assert_eq!(one.show(&other, &act, Some(twice)), Err("stale".into()));
 }
+
+#[test]
+fn fewer_turns_are_agreed_to_while_a_turn_is_on_its_way() {
+    let (one, other) = two();
+    let session = open(&one, &other, &Proposal::to(other.id(), "valves").turns(8));
+    let late = one.turn(session, "can you?", Mark::Continue);
+    one.say(&Said::Sent(Box::new(late.clone()))).unwrap();
+    // It is counted: as many as were said leave no room to answer.
+    let (act, one_turn) = reworded(&other, session, |terms| terms.turns_max = 1);
+    other.show(&one, &act, Some(one_turn.clone())).unwrap();
+    assert!(one.consent(&one_turn).unwrap_err().contains("limit"));
+    let (act, two_turns) = reworded(&other, session, |terms| terms.turns_max = 2);
+    other.show(&one, &act, Some(two_turns.clone())).unwrap();
+    one.show(&other, &one.consent(&two_turns).unwrap(), None).unwrap();
+    other.hear(&one, Evidence::Entry(late)).unwrap();
+    let left = |one: &One| one.net(|net| net.session(session).unwrap().left());
+    assert_eq!((left(&one), left(&other)), (1, 1));
+}
+
+#[test]
+fn fewer_turns_wait_for_what_was_drawn_and_came_back() {
+    let [a, b, c] = &three();
+    let session = open(a, b, &Proposal::to(b.id(), "valves").turns(8));
+    a.send(b, &a.turn(session, "can you?", Mark::Continue)).unwrap();
+    let child = SessionId::drafted(b.id(), b.kernel.head(), c.id());
+    let draw = b.entry(session, What::Draw { child, turns: 5 });
+    b.say(&Said::Sent(Box::new(draw.clone()))).unwrap();
+    let back = b.entry(session, What::GiveBack { child, used: 0 });
+    b.say(&Said::Sent(Box::new(back))).unwrap();
+    // With all of it back there is room here, but over there it has to be set aside first.
+    let (act, fewer) = reworded(a, session, |terms| terms.turns_max = 3);
+    a.show(b, &act, Some(fewer.clone())).unwrap();
+    assert!(b.consent(&fewer).unwrap_err().contains("limit"));
+    let (act, same) = reworded(a, session, |terms| terms.turns_max = 8);
+    a.show(b, &act, Some(same.clone())).unwrap();
+    b.show(a, &b.consent(&same).unwrap(), None).unwrap();
+    a.hear(b, Evidence::Entry(draw)).unwrap();
+}

@@ -1,6 +1,6 @@
 //! How a session is drafted, agreed, changed, paused and closed.
 
-use super::command::{Body, Draft, Outcome, Reason, Refusal};
+use super::command::{Body, Draft, Kind, Outcome, Reason, Refusal};
 use super::contact::Between;
 use super::side::{Pair, Phase, Side};
 use super::terms::{Address, Owner, Scope, Session, Terms};
@@ -71,9 +71,10 @@ impl World {
         if side.phase == Phase::Active && terms.turns_max <= side.used + side.drawn {
             return Err(Refusal::Limit);
         }
-        // What is on its way was said under more.
+        // What is on its way was said under more. Turns are counted among the used ones.
         let fewer = side.agreed.is_some_and(|agreed| terms.turns_max < agreed.turns_max);
-        if fewer && !side.flight.is_empty() && !self.off(Bug::FewerInFlight) {
+        let drawing = side.flight.iter().any(|kind| !matches!(kind, Kind::Turn(_)));
+        if fewer && drawing && !self.off(Bug::FewerInFlight) {
             return Err(Refusal::Limit);
         }
         self.fits_parent(owner, terms)?;

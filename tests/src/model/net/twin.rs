@@ -129,9 +129,6 @@ impl Tale {
 
     /// Drafts come with their owner's consent, and children with the turns set aside for them.
     fn run_all(&mut self, command: Command) {
-        if self.is_lowered(&command) {
-            return;
-        }
         match command {
             Command::Propose(Draft { parent: Some(_), .. }) | Command::Expire(..) => {}
             Command::Propose(draft) => {
@@ -146,17 +143,6 @@ impl Tale {
             }
             command => self.run(command),
         }
-    }
-
-    /// Fewer turns than were agreed on: whether that is refused depends on what is on its way.
-    fn is_lowered(&self, command: &Command) -> bool {
-        let (owner, session, turns_max) = match *command {
-            Command::Amend(owner, session, turns_max, _) => (owner, session, turns_max),
-            Command::Consent(owner, terms) => (owner, terms.session, terms.turns_max),
-            _ => return false,
-        };
-        let agreed = self.world.side(owner, session).ok().and_then(|side| side.agreed);
-        agreed.is_some_and(|agreed| turns_max < agreed.turns_max)
     }
 
     /// One call of the real party does it all, and stops where the model stops.

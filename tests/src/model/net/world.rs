@@ -50,7 +50,7 @@ pub enum Bug {
     AmendInFlight,
     /// A turn that was on its way when the terms changed twice is not taken.
     EarlierForgotten,
-    /// A side agrees to fewer turns while entries of its own are on their way.
+    /// A side agrees to fewer turns while draws of its own, and what came back, are on their way.
     FewerInFlight,
     /// A wording that could not be agreed to now is not taken in at all.
     BoundsWhenItComes,
