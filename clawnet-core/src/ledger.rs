@@ -417,6 +417,9 @@ impl Inner {
         let Entering { now: at, actor, event, told } = *entering;
         let Self { state, projections, .. } = self;
         state.fold(sequence, (at, actor), event);
+        if told.is_some_and(|told| told.security) {
+            state.notice(sequence);
+        }
         projections.take_in(told, event, &About { sequence, at, actor, act: event.act(), state })
     }
 

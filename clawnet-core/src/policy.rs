@@ -452,7 +452,8 @@ impl State {
         }
     }
 
-    fn notice(&mut self, sequence: u64) {
+    /// Remembers a record that the owner should look at.
+    pub(crate) fn notice(&mut self, sequence: u64) {
         self.security.push_back(sequence);
         if self.security.len() > SECURITY_MAX {
             self.security.pop_front();

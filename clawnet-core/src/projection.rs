@@ -58,6 +58,13 @@ pub trait Projection: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Takes in a fact that `check` let pass.
     fn fold(&mut self, fact: &Self::Fact, about: &About<'_>);
 
+    /// Whether a fact is something the owner should look at: it is then among
+    /// [`Owner::security_events`](crate::Owner::security_events). Asked of the fact alone.
+    fn is_security_event(fact: &Self::Fact) -> bool {
+        _ = fact;
+        false
+    }
+
     /// Takes in a record of core's own: intents, outcomes, freezes, retirements. Told of every
     /// record that is no fact.
     fn observe(&mut self, event: &Event, about: &About<'_>) {

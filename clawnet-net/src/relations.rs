@@ -239,6 +239,11 @@ impl Projection for Relations {
     }
 
     fn observe(&mut self, event: &Event, about: &About<'_>) {
+    fn is_security_event(fact: &Said) -> bool {
+        let Said::Refused(refused) = fact else { return false };
+        refused.reason == Reason::Contradiction && refused.heads.is_some()
+    }
+
         if let Event::Act(signed) = event {
             self.observe_act(signed, about);
         } else if let Event::Intent(Intent { cause: Some(cause), kind, .. }) = event

@@ -300,6 +300,9 @@ impl Replay {
         follows.map_err(|error| error.to_string())?;
         let told = self.tell(&record)?;
         self.state.fold(frame.sequence, about, &record.event);
+        if told.as_ref().is_some_and(|told| told.security) {
+            self.state.notice(frame.sequence);
+        }
         let about = About::of(&record, &self.state);
         let taken = self.projections.take_in(told.as_ref(), &record.event, &about);
         taken.map_err(|error| error.to_string())?;

@@ -73,8 +73,8 @@ impl Owner {
         Ok(records)
     }
 
-    /// What the owner should look at, the latest first: refusals, failures, interruptions. The
-    /// last 1024 are remembered here; the ledger has them all.
+    /// What the owner should look at, the latest first: refusals, failures, interruptions, and what
+    /// projections say is. The last 1024 are remembered here; the ledger has them all.
     pub async fn security_events(&self, count_max: usize) -> Result<Vec<AuditRecord>, OwnerError> {
         let numbers: Vec<u64> = {
             let inner = self.ledger.peek();

@@ -63,7 +63,10 @@ impl Projected {
         if cfg!(debug_assertions) {
             drop(self.read(fact)?);
         }
-        Ok(Told { nth, fact: Shape::Lent(told) })
+        let seen = catch_unwind(AssertUnwindSafe(|| P::is_security_event(told)));
+        let what = PANICKED.into();
+        let security = seen.map_err(|_| FactError::Unreadable { what })?;
+        Ok(Told { nth, fact: Shape::Lent(told), security })
     }
 
     /// Reads a fact for whichever projection folds it.
@@ -72,7 +75,8 @@ impl Projected {
         // Reading is the projection's code: what panics there is no fact.
         let read = catch_unwind(AssertUnwindSafe(|| (registered.read)(fact)));
         let read = read.unwrap_or_else(|_| Err(FactError::Unreadable { what: PANICKED.into() }));
-        Ok(Told { nth, fact: Shape::Read(read?) })
+        let (fact, security) = read?;
+        Ok(Told { nth, fact: Shape::Read(fact), security })
     }
 
     fn find(&self, name: &str) -> Result<(usize, &Registered), NotProjected> {
@@ -95,7 +99,7 @@ impl Projected {
 struct Registered {
     name: &'static str,
     begin: fn(OwnerId) -> Box<dyn Folds>,
-    read: fn(&Fact) -> Result<Box<dyn Any + Send + Sync>, FactError>,
+    read: fn(&Fact) -> Result<(AnyFact, bool), FactError>,
     resume: fn(&RawValue) -> Option<Box<dyn Folds>>,
 }
 
@@ -104,7 +108,11 @@ impl Registered {
         Self {
             name: P::NAME,
             begin: |owner| Box::new(Fold(P::begin(owner))),
-            read: |fact| Ok(Box::new(fact.read::<P>()?)),
+            read: |fact| {
+                let fact = fact.read::<P>()?;
+                let security = P::is_security_event(&fact);
+                Ok((Box::new(fact), security))
+            },
             resume: |kept| {
                 let state: P = serde_json::from_str(kept.get()).ok()?;
                 let fold = Fold(state);
@@ -118,12 +126,14 @@ impl Registered {
 pub(crate) struct Told<'f> {
     nth: usize,
     fact: Shape<'f>,
+    /// Whether it is something the owner should look at.
+    pub(crate) security: bool,
 }
 
 /// Whose it is: whoever declares it lends it, and one in the ledger is read.
 enum Shape<'f> {
     Lent(&'f (dyn Any + Send + Sync)),
-    Read(Box<dyn Any + Send + Sync>),
+    Read(AnyFact),
 }
 
 impl Told<'_> {
@@ -134,6 +144,8 @@ impl Told<'_> {
         }
     }
 }
+
+type AnyFact = Box<dyn Any + Send + Sync>;
 
 /// Why a fact is nobody's here.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -112,6 +112,10 @@ impl Projection for Tally {
         }
     }
 
+    fn is_security_event(fact: &Told) -> bool {
+        matches!(fact, Told::Over { .. })
+    }
+
     fn observe(&mut self, event: &Event, about: &About<'_>) {
         self.seen += 1;
         if let Event::Intent(_) = event {

@@ -410,3 +410,26 @@ fn what_was_declared_is_evidence_to_others() {
 
 mod effects;
 mod vouching;
+
+#[test]
+fn what_a_projection_says_the_owner_should_see_is_seen_after_a_restart_too() {
+    block_on(async {
+        let (store, kernel, owner) = begin().await;
+        kernel.declare::<Tally>(&add(2), None).await.unwrap();
+        let begun = Told::Errand { name: "trip".into(), rules: Vec::new() };
+        kernel.declare::<Tally>(&begun, None).await.unwrap();
+        let over = Told::Over { name: "trip".into() };
+        let over = kernel.declare::<Tally>(&over, None).await.unwrap();
+        let seen = async |owner: &Owner| {
+            let events = owner.security_events(9).await.unwrap();
+            events.iter().map(|event| event.sequence).collect::<Vec<_>>()
+        };
+        assert_eq!(seen(&owner).await, [over]);
+        let opened = open(&store).await.unwrap();
+        assert_eq!(seen(&opened.owner(key(1)).await.unwrap()).await, [over]);
+        kernel.snapshot().await.unwrap();
+        let opened = open(&store).await.unwrap();
+        assert!(opened.recovery().from_snapshot > 0);
+        assert_eq!(seen(&opened.owner(key(1)).await.unwrap()).await, [over]);
+    });
+}

@@ -230,6 +230,8 @@ fn contradiction() {
     assert_eq!(before, held);
     let key = one.party.kernel().certified_key().unwrap();
     assert_eq!(after.verify(&key), Ok(()), "what was shown proves it to anybody");
+    let seen = block_on(other.owner.security_events(1)).unwrap();
+    assert_eq!(seen[0].sequence, next, "the owner is told");
     assert!(other.party.contact(one.id()).unwrap().distrusted);
     let ended = other.party.session(session).unwrap().ended.unwrap();
     assert_eq!(ended.reason, crate::entry::Ending::Contradiction);
