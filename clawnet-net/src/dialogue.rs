@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     address::Address,
-    entry::{Ending, LedgerHead, Mark, SignedEntry, What},
+    entry::{End, Ending, LedgerHead, Mark, SignedEntry, What},
     id::SessionId,
     reason::Reason,
     terms::{DEPTH_MAX, Terms},
@@ -373,6 +373,22 @@ impl Dialogue {
             self.pauses = Pauses { ours: true, theirs: true };
             *said = None;
         }
+    }
+
+    /// Why the other side ended it, as far as this one can tell. That the last turn was the last is
+    /// for the turn to say, which is on its way from here; whatever else they say of it, they
+    /// stopped it.
+    pub(crate) fn ended_by(&self, end: &End) -> Ending {
+        let arrived = self.in_flight.back().filter(|sent| sent.entry.number <= end.after);
+        let said = arrived.and_then(|sent| sent.entry.turn()).and_then(|turn| match turn.mark {
+            Mark::Resolved => Some(Ending::Resolved),
+            Mark::Deadlock => Some(Ending::Deadlock),
+            Mark::Continue => (self.left() == 0).then_some(Ending::Limit),
+        });
+        let by_turn = matches!(end.reason, Ending::Deadlock | Ending::Limit | Ending::Resolved);
+        // What is above it over there is no concern of this side.
+        let others = end.reason == Ending::Parent || (by_turn && said != Some(end.reason));
+        if others { Ending::Owner } else { end.reason }
     }
 
     /// Everything sent up to `number` arrived.

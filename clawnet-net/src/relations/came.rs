@@ -307,8 +307,8 @@ impl Relations {
 
     fn fold_end(&mut self, signed: &SignedEnd, about: &About<'_>) {
         let session = signed.end.session;
-        let reason =
-            if signed.end.reason == Ending::Parent { Ending::Owner } else { signed.end.reason };
+        let Some(dialogue) = self.dialogues.get(&session) else { return };
+        let reason = dialogue.ended_by(&signed.end);
         // What is beneath it ends before anything is taken back: it was paid for until now.
         self.end(session, reason, about.at());
         if let Some(dialogue) = self.dialogues.get_mut(&session) {

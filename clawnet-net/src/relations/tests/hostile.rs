@@ -304,6 +304,36 @@ fn a_name_is_what_it_looks_like() {
     }
 }
 
+#[test]
+fn who_left_does_not_say_that_it_was_settled() {
+    for (mark, told, reason) in [
+        (Mark::Continue, Ending::Resolved, Ending::Owner),
+        (Mark::Continue, Ending::Deadlock, Ending::Owner),
+        (Mark::Continue, Ending::Limit, Ending::Owner),
+        (Mark::Resolved, Ending::Deadlock, Ending::Owner),
+        (Mark::Resolved, Ending::Resolved, Ending::Resolved),
+        (Mark::Deadlock, Ending::Deadlock, Ending::Deadlock),
+        (Mark::Continue, Ending::Frozen, Ending::Frozen),
+    ] {
+        let (one, other) = two();
+        let session = open(&one, &other, &Proposal::to(other.id(), "valves").turns(4));
+        let turn = one.turn(session, "1", mark);
+        one.say(&Said::Sent(Box::new(turn))).unwrap();
+        let end = End { after: 1, reason: told, session };
+        let signature = other.kernel.vouch("net.end", &end.said()).unwrap();
+        one.hear(&other, Evidence::End(SignedEnd::new(end, signature))).unwrap();
+        assert_eq!(one.standing(session), Standing::Ended(reason), "{mark:?} {told:?}");
+    }
+    // Nor where the turn that settled it never came.
+    let (one, other) = two();
+    let session = open(&one, &other, &Proposal::to(other.id(), "valves").turns(4));
+    one.say(&Said::Sent(Box::new(one.turn(session, "1", Mark::Resolved)))).unwrap();
+    let end = End { after: 0, reason: Ending::Resolved, session };
+    let signature = other.kernel.vouch("net.end", &end.said()).unwrap();
+    one.hear(&other, Evidence::End(SignedEnd::new(end, signature))).unwrap();
+    assert_eq!(one.standing(session), Standing::Ended(Ending::Owner));
+}
+
 fn id(seed: u8) -> OwnerId {
     key(seed).public_key().owner()
 }
