@@ -3,6 +3,7 @@ use clawnet_core::{Digest, OwnerId};
 
 use super::Party;
 use crate::{
+    dialogue::Dialogue,
     entry::{END, ENTRY, End, SignedEnd, SignedEntry},
     id::SessionId,
     lanes::{Load, Token},
@@ -57,6 +58,15 @@ impl Party {
     /// nothing was heard for a while.
     pub fn again(&self, peer: OwnerId) {
         self.desk.lanes.again(peer);
+    }
+
+    /// A session goes on: what the other side refused because it was paused is said again.
+    pub(super) fn stir_waiting(&self, session: SessionId) {
+        let waits = |dialogue: &Dialogue| !dialogue.in_flight.is_empty();
+        let peer = self.desk.look(session, |it, _| waits(it).then(|| it.peer())).flatten();
+        if let Some(peer) = peer {
+            self.desk.lanes.stir(peer);
+        }
     }
 
     /// Sessions ended, one does not know which: whoever has not been told is.

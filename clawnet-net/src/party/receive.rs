@@ -137,6 +137,11 @@ impl Party {
                 if matches!(decision, Some(Decision::Present { .. } | Decision::Remove { .. })) {
                     self.stir_ended();
                 }
+                if let Some(Decision::Consent { session, .. } | Decision::Resume { session }) =
+                    decision
+                {
+                    self.stir_waiting(session);
+                }
                 Ok(())
             }
             // That they have another key now is known from here on, whatever they decided with it.

@@ -206,3 +206,37 @@ fn a_kernel_whose_key_changed_sends_again_what_was_on_its_way() {
     assert_eq!(other.party.session(session).unwrap().last, 1);
     other.say(session, "two", Mark::Continue).unwrap();
 }
+
+#[test]
+fn what_was_refused_as_paused_is_said_again_when_the_pause_ends() {
+    let (one, other, session) = pair(10);
+    let all = [&one, &other];
+    block_on(other.party.pause(&other.owner, session)).unwrap();
+    one.say(session, "one", Mark::Continue).unwrap();
+    let turn = one.outgoing(&other).pop().unwrap();
+    let answer = other.hear(&turn, &one).pop().unwrap();
+    assert!(String::from_utf8(answer.clone()).unwrap().contains("paused"));
+    one.hear(&answer, &other);
+    settle(&all);
+    assert_eq!(other.party.session(session).unwrap().last, 0);
+    block_on(other.party.resume(&other.owner, session)).unwrap();
+    settle(&all);
+    assert_eq!(other.party.session(session).unwrap().last, 1);
+    // The same where other terms were what it waited for.
+    let more = Amendment::new().turns(20);
+    let digest = block_on(one.party.amend(&one.owner, session, more)).unwrap();
+    let amended = one.outgoing(&other);
+    other.say(session, "two", Mark::Continue).unwrap();
+    let turn = other.outgoing(&one).pop().unwrap();
+    for answer in one.hear(&turn, &other) {
+        other.hear(&answer, &one);
+    }
+    for frame in amended {
+        for answer in other.hear(&frame, &one) {
+            one.hear(&answer, &other);
+        }
+    }
+    block_on(other.party.consent(&other.owner, session, digest)).unwrap();
+    settle(&all);
+    assert_eq!(one.party.session(session).unwrap().last, 2);
+}
