@@ -192,7 +192,14 @@ impl Entry {
     /// The turn, if it is one.
     #[must_use]
     pub fn turn(&self) -> Option<&Turn> {
-        if let What::Turn(turn) = &self.what { Some(turn) } else { None }
+        self.what.turn()
+    }
+}
+
+impl What {
+    /// The turn, if it is one: nothing else has words.
+    pub(crate) fn turn(&self) -> Option<&Turn> {
+        if let Self::Turn(turn) = self { Some(turn) } else { None }
     }
 }
 

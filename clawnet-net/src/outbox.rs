@@ -16,7 +16,7 @@ use crate::{
     id::SessionId,
     lanes::{Lanes, Token},
     reason::Reason,
-    relations::Relations,
+    relations::{Because, Relations},
     said::Said,
     terms::Proposal,
     wire::{Envelope, Letter, To},
@@ -78,7 +78,9 @@ impl Outbox {
             if dialogue.speaker.is_some_and(|speaker| speaker != caller.agent()) {
                 return Err(Denial::by_endpoint("speaker", "the owner lets another agent speak"));
             }
-            if cause(caller) != Some(place.session) {
+            let because = cause(caller);
+            let wordless = because == Some(Because::Turns(place.session)) && what.turn().is_none();
+            if !wordless && because != Some(Because::Words(place.session)) {
                 let what = "only who acts because of the session speaks in it";
                 return Err(Denial::by_endpoint("cause", what));
             }
@@ -164,10 +166,10 @@ fn way(place: &Place, dialogue: &Dialogue, (what, now): (&What, Timestamp)) -> R
     Ok(Way { shown: flying.or(dialogue.proven), to: dialogue.theirs() })
 }
 
-/// Because of which session somebody acts, if because of one.
-fn cause(caller: &Caller) -> Option<SessionId> {
+/// Because of what in which session somebody acts, if because of one.
+fn cause(caller: &Caller) -> Option<Because> {
     let cause = caller.cause().filter(|cause| cause.projection() == Relations::NAME)?;
-    cause.name().parse().ok()
+    Because::of(cause)
 }
 
 impl Endpoint<Say> for Outbox {
@@ -207,7 +209,7 @@ impl Endpoint<Propose> for Outbox {
     fn admit(&self, propose: &Propose, caller: &Caller) -> Result<Admission, Denial> {
         let place = propose.place();
         // Whoever acts because of a session proposes within it, or gets out of what limits it.
-        if cause(caller) != place.map(|place| place.session)
+        if cause(caller).map(Because::session) != place.map(|place| place.session)
             || caller.cause().is_some() != place.is_some()
         {
             let what = "who acts because of a session proposes within it, and nobody else";

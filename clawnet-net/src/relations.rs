@@ -29,6 +29,7 @@ mod due;
 mod renewed;
 mod spoken;
 
+pub(crate) use confine::Because;
 pub(crate) use due::Due;
 
 /// Everything one ledger says about contacts and sessions.
@@ -238,20 +239,20 @@ impl Projection for Relations {
         }
     }
 
-    fn observe(&mut self, event: &Event, about: &About<'_>) {
     fn is_security_event(fact: &Said) -> bool {
         let Said::Refused(refused) = fact else { return false };
         refused.reason == Reason::Contradiction && refused.heads.is_some()
     }
 
+    fn observe(&mut self, event: &Event, about: &About<'_>) {
         if let Event::Act(signed) = event {
             self.observe_act(signed, about);
         } else if let Event::Intent(Intent { cause: Some(cause), kind, .. }) = event
             && cause.projection() == Self::NAME
             && !kind.starts_with("net.")
-            && let Ok(session) = cause.name().parse()
+            && let Some(because) = Because::of(cause)
         {
-            self.observe_deed(session);
+            self.observe_deed(because.session());
         }
     }
 

@@ -1,5 +1,5 @@
 //! What an agent may do because of a session, besides what its identity may do at all.
-use clawnet_core::{Action, Cause, Confinement, Grant, Region, Resource};
+use clawnet_core::{Action, Cause, Confinement, Grant, NotACause, Projection, Region, Resource};
 
 use super::Relations;
 use crate::{
@@ -9,6 +9,42 @@ use crate::{
     said::Review,
 };
 
+/// Because of what in a session something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Because {
+    /// What is heard and said in it: `ses_…`.
+    Words(SessionId),
+    /// Its turns, which are set aside and come back without a word: `ses_….turns`.
+    Turns(SessionId),
+}
+
+impl Because {
+    /// What a cause of this projection's names.
+    pub(crate) fn of(cause: &Cause) -> Option<Self> {
+        match cause.name().strip_suffix(TURNS) {
+            Some(session) => session.parse().ok().map(Self::Turns),
+            None => cause.name().parse().ok().map(Self::Words),
+        }
+    }
+
+    /// The cause, with the number of the last entry.
+    pub(crate) fn cause(self, last: u64) -> Result<Cause, NotACause> {
+        let name = match self {
+            Self::Words(session) => session.to_string(),
+            Self::Turns(session) => format!("{session}{TURNS}"),
+        };
+        Cause::new(<Relations as Projection>::NAME, &name, last)
+    }
+
+    /// The session.
+    pub(crate) fn session(self) -> SessionId {
+        let (Self::Words(session) | Self::Turns(session)) = self;
+        session
+    }
+}
+
+const TURNS: &str = ".turns";
+
 impl Relations {
     /// The epoch of a session's confinement, while anything may be done because of it.
     pub(super) fn confined_by(&self, cause: &Cause) -> Option<u64> {
@@ -17,11 +53,12 @@ impl Relations {
     }
 
     /// Every level's scope is one more mandate, and speaking to the other side is let through, or
-    /// asked about where the owner reads what leaves.
+    /// asked about where the owner reads what leaves: there is nothing to read in turns alone.
     pub(super) fn confine_to(&self, cause: &Cause) -> Option<Confinement> {
         let (dialogue, contact) = self.governing(cause)?;
         let peer: Resource = format!("contact:{}", dialogue.peer()).parse().ok()?;
-        let read_first = is_read_first(dialogue, contact);
+        let words = matches!(Because::of(cause), Some(Because::Words(_)));
+        let read_first = words && is_read_first(dialogue, contact);
         // Agreeing to the session was agreeing to speak in it, at every level.
         let speaking = |grant: &Grant| {
             let (grant, peer) = (grant.clone(), Region::Exact(peer.clone()));
@@ -34,7 +71,7 @@ impl Relations {
 
     /// The session a cause names, if it goes on.
     fn governing(&self, cause: &Cause) -> Option<(&Dialogue, &Contact)> {
-        let session: SessionId = cause.name().parse().ok()?;
+        let session = Because::of(cause)?.session();
         let dialogue = self.session(session).filter(|it| it.standing() == Standing::Open)?;
         let contact = self.contact(dialogue.peer())?;
         let known = contact.check_open().is_ok() && cause.number() <= dialogue.last;

@@ -1,7 +1,7 @@
 //! The floor: the right to say the next thing, held by one agent for as long as it thinks.
 use std::fmt;
 
-use clawnet_core::{Agent, Caller, Cause, Denial, Refusal, Resource, StoreError};
+use clawnet_core::{Agent, Caller, Denial, Refusal, Resource, StoreError};
 
 use super::{Open, Session};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     id::SessionId,
     outbox::{GiveBack, Place, Propose, Say, contact},
     reason::Reason,
-    relations::Relations,
+    relations::Because,
     terms::Proposal,
 };
 
@@ -29,6 +29,8 @@ pub struct Floor<'s> {
     place: Place,
     results: Vec<SessionId>,
     session: &'s Session<Open>,
+    /// The same agent, for what has no words.
+    turns: Agent,
 }
 
 /// Why an agent may not speak now.
@@ -77,13 +79,14 @@ impl Session<Open> {
             briefing.foreign.heard = desk.text(heard).await?;
         }
         let last = place.number.saturating_sub(1);
-        let named =
-            Cause::new(<Relations as clawnet_core::Projection>::NAME, &id.to_string(), last);
-        let cause = named.map_err(|_| NoFloor::Refused(Reason::Malformed))?;
+        let because = |what: Because| {
+            let cause = what.cause(last).map_err(|_| NoFloor::Refused(Reason::Malformed))?;
+            agent.because(cause).map_err(NoFloor::from)
+        };
         let contact = contact(briefing.theirs.owner());
         let contact = contact.map_err(|_| NoFloor::Refused(Reason::Malformed))?;
-        let agent = agent.because(cause)?;
-        Ok(Floor { agent, briefing, contact, place, results: Vec::new(), session: self })
+        let (agent, turns) = (because(Because::Words(id))?, because(Because::Turns(id))?);
+        Ok(Floor { agent, briefing, contact, place, results: Vec::new(), session: self, turns })
     }
 }
 
@@ -136,22 +139,21 @@ impl Floor<'_> {
     /// again. Nobody has agreed to them, and nothing of them leaves before this owner does, but for
     /// how many turns they take.
     ///
-    /// Asking somebody is sending to them: the scope of *this* session has to allow `send` on the
-    /// new contact, as the identity's own rules have to. By hand the owner may ask anyway:
-    /// [`Party::propose`](crate::Party::propose).
-    ///
-    /// It is done because of this session: its terms have to allow `send` to the third owner, at
-    /// every level, as the identity's own rules do. An owner proposes by hand without that.
+    /// Asking somebody is sending to them, and it is done because of this session: its terms have
+    /// to allow `send` on `contact:` and the third owner's identifier, at every level, as the
+    /// identity's own rules have to. Else it is refused, and says so. By hand an owner asks without
+    /// that: [`Party::propose`](crate::Party::propose).
     pub async fn propose(self, proposal: Proposal) -> Result<SessionId, Refusal> {
         let propose = Propose::new(proposal).map_err(malformed)?.within(self.contact, self.place);
-        self.agent.submit(&self.session.desk.outbox, &propose).await
+        self.turns.submit(&self.session.desk.outbox, &propose).await
     }
 
     /// Gives back what a session beneath this one left over, and keeps the floor: take it again.
+    /// It has no words, so it is no turn to the owner's review, nor is what a proposal takes.
     pub async fn give_back(self, child: SessionId) -> Result<u64, Refusal> {
         let cost = self.session.desk.look(child, |dialogue, _| dialogue.cost).unwrap_or(0);
         let give = GiveBack::new(self.contact, self.place, (child, cost));
-        self.agent.submit(&self.session.desk.outbox, &give).await
+        self.turns.submit(&self.session.desk.outbox, &give).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! A asks B, and B asks C on the way to an answer.
 use super::*;
-use crate::{dialogue::Standing, entry::Ending};
+use crate::{dialogue::Standing, entry::Ending, said::Review};
 
 struct Three {
     first: One,
@@ -170,4 +170,20 @@ fn by_hand_nothing_is_taken_for_terms_that_nobody_can_agree_to() {
     assert!(matches!(refused, PartyError::Unfit(_)), "{refused}");
     assert_eq!(second.party.session(*above).unwrap().set_aside(), 0);
     assert!(second.outgoing(first).is_empty());
+}
+
+#[test]
+fn turns_alone_are_nothing_for_the_owner_to_read() {
+    let three = Three::new();
+    let Three { first, second, above, .. } = &three;
+    block_on(second.party.review(&second.owner, first.id(), Review::EachTurn)).unwrap();
+    let child = three.asked();
+    let open = second.party.open(*above).unwrap();
+    block_on(async {
+        let floor = open.floor(&second.agent).await.unwrap();
+        floor.give_back(child).await.unwrap();
+    });
+    assert!(second.owner.inbox().is_empty(), "nobody was asked about a word that was not said");
+    assert!(second.say(*above, "for 200", Mark::Continue).unwrap_err().contains("ticket"));
+    assert_eq!(second.owner.inbox().len(), 1);
 }

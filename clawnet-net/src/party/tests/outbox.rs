@@ -2,7 +2,10 @@
 use clawnet_core::{Cause, Digest, Projection as _};
 
 use super::*;
-use crate::outbox::{Propose, Say, contact};
+use crate::{
+    outbox::{Propose, Say, contact},
+    relations::Because,
+};
 
 fn place(one: &One, session: SessionId) -> Place {
     Place::next(&one.party.session(session).unwrap())
@@ -33,6 +36,9 @@ fn only_the_agent_of_the_session_speaks_in_it_next_and_because_of_it() {
     };
     refused(&one.agent, next, "cause");
     refused(&because(&one.agent, second), next, "cause");
+    // Nothing is said because of turns alone, which nobody reads.
+    let wordless = Because::Turns(session).cause(0).unwrap();
+    refused(&one.agent.because(wordless).unwrap(), next, "cause");
 
     let home = block_on(one.owner.identity("home")).unwrap();
     let rules = Region::exact(&format!("contact:{}", other.id())).unwrap();
