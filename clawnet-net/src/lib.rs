@@ -95,6 +95,7 @@ mod address;
 mod transport;
 mod id;
 mod reason;
+mod text;
 mod terms;
 mod entry;
 mod said;

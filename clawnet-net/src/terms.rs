@@ -7,7 +7,7 @@ use std::time::Duration;
 use clawnet_core::{Digest, Grant, OwnerId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{address::Address, id::SessionId};
+use crate::{address::Address, id::SessionId, text};
 
 /// The terms of one session, as both owners sign them.
 ///
@@ -105,6 +105,9 @@ impl Terms {
         bound("bytes in a turn", self.bytes_max.into(), BYTES_MAX)?;
         bound("hours without an entry", self.idle_ms.div_ceil(HOUR_MS), IDLE_MS_MAX / HOUR_MS)?;
         bound("characters of topic", self.topic.chars().count() as u64, TOPIC_CHARS_MAX)?;
+        if text::is_seen(&self.topic).is_none() {
+            return Err(TermsError::Topic);
+        }
         bound("revisions", self.revision.into(), REVISIONS_MAX)?;
         bound("grants", self.scope.len() as u64, self.ancestry.len() as u64 + 1)?;
         let bytes = serde_json::to_vec(self).map_or(usize::MAX, |bytes| bytes.len());
@@ -264,6 +267,9 @@ pub enum TermsError {
     /// There is not one grant for each level.
     #[error("a session has one grant for each level above it, and its own")]
     Scope,
+    /// Something in the topic is not to be seen, or turns it around.
+    #[error("a topic has visible characters only")]
+    Topic,
     /// It would be deeper than sessions go.
     #[error("sessions are at most {DEPTH_MAX} levels beneath another")]
     TooDeep,

@@ -10,6 +10,7 @@ use crate::{
     reason::Reason,
     said::Decision,
     terms::Terms,
+    text,
 };
 
 impl Relations {
@@ -336,20 +337,11 @@ fn check_presenting((identity, name): (IdentityId, &str), about: &About<'_>) -> 
 /// written in.
 pub(super) fn check_text(text: &str, chars_max: usize) -> Result<(), Misfit> {
     let fits = (1..=chars_max).contains(&text.chars().count());
-    if fits && !text.contains(is_unseen) && text.trim() == text {
+    if fits && text::is_seen(text).is_some() && text.trim() == text {
         Ok(())
     } else {
         Err(Misfit::new("text", format!("a text of 1 to {chars_max} visible characters is wanted")))
     }
-}
-
-/// Controls, and what turns text around, parts lines or is nothing to see: it makes one name look
-/// like another.
-fn is_unseen(char: char) -> bool {
-    let turns =
-        matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let hides = matches!(char, '\u{200b}' | '\u{2028}' | '\u{2029}' | '\u{2060}' | '\u{feff}');
-    char.is_control() || turns || hides
 }
 
 pub(super) const NAME_CHARS_MAX: usize = 64;

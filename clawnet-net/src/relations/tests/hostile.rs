@@ -305,6 +305,17 @@ fn a_name_is_what_it_looks_like() {
 }
 
 #[test]
+fn a_topic_is_what_it_looks_like() {
+    let (one, other) = two();
+    for unseen in ['\u{202e}', '\u{2066}', '\u{200b}', '\u{ad}', '\u{2029}', '\n'] {
+        let topic = format!("val{unseen}ves");
+        let refused = one.draft(&Proposal::to(other.id(), topic));
+        assert_eq!(refused.map(drop), Err("terms".into()), "{unseen:?}");
+    }
+    one.draft(&Proposal::to(other.id(), "2,000 Ventile, «срочно»")).unwrap();
+}
+
+#[test]
 fn who_left_does_not_say_that_it_was_settled() {
     for (mark, told, reason) in [
         (Mark::Continue, Ending::Resolved, Ending::Owner),
