@@ -1,7 +1,9 @@
 //! The floor: the right to say the next thing, held by one agent for as long as it thinks.
 use std::fmt;
 
-use clawnet_core::{Agent, Caller, Denial, Refusal, Resource, StoreError};
+use clawnet_core::{
+    Agent, Caller, Denial, DenyCode, Layer, OwnerId, Refusal, Resource, StoreError,
+};
 
 use super::{Open, Session};
 use crate::{
@@ -144,8 +146,10 @@ impl Floor<'_> {
     /// identity's own rules have to. Else it is refused, and says so. By hand an owner asks without
     /// that: [`Party::propose`](crate::Party::propose).
     pub async fn propose(self, proposal: Proposal) -> Result<SessionId, Refusal> {
+        let (session, third) = (self.place.session, proposal.peer);
         let propose = Propose::new(proposal).map_err(malformed)?.within(self.contact, self.place);
-        self.turns.submit(&self.session.desk.outbox, &propose).await
+        let proposed = self.turns.submit(&self.session.desk.outbox, &propose).await;
+        proposed.map_err(|refusal| explained(refusal, session, third))
     }
 
     /// Gives back what a session beneath this one left over, and keeps the floor: take it again.
@@ -155,6 +159,16 @@ impl Floor<'_> {
         let give = GiveBack::new(self.contact, self.place, (child, cost));
         self.turns.submit(&self.session.desk.outbox, &give).await
     }
+}
+
+/// Speaking to the other side is always within a session: what no terms let through is the third.
+fn explained(refusal: Refusal, session: SessionId, third: OwnerId) -> Refusal {
+    let Refusal::Denied(mut denial) = refusal else { return refusal };
+    let confined = denial.layer == Layer::Scope && denial.code == DenyCode::NoGrant;
+    if let Some(reason) = denial.reason.as_mut().filter(|_| confined) {
+        *reason = format!("{reason}: the terms of {session} name no send to contact:{third}");
+    }
+    Refusal::Denied(denial)
 }
 
 fn malformed(error: clawnet_core::ResourceError) -> Refusal {

@@ -187,3 +187,19 @@ fn turns_alone_are_nothing_for_the_owner_to_read() {
     assert!(second.say(*above, "for 200", Mark::Continue).unwrap_err().contains("ticket"));
     assert_eq!(second.owner.inbox().len(), 1);
 }
+
+#[test]
+fn whom_the_terms_do_not_name_is_not_asked_and_that_is_said() {
+    let clock = ManualClock::at(Timestamp::from_millis(1_795_000_000_000));
+    let [one, other, third] = [1, 2, 3].map(|seed| One::new(seed, &clock));
+    meet(&one, &other);
+    meet(&one, &third);
+    let session = agree(&one, &other, Proposal::to(other.id(), "valves"));
+    let open = one.party.open(session).unwrap();
+    let floor = block_on(open.floor(&one.agent)).unwrap();
+    let refused = block_on(floor.propose(Proposal::to(third.id(), "can you?").turns(2)));
+    let Err(Refusal::Denied(denial)) = refused else { panic!() };
+    let reason = denial.reason.unwrap();
+    let named = format!("the terms of {session} name no send to contact:{}", third.id());
+    assert!(reason.starts_with("confined by record") && reason.ends_with(&named), "{reason}");
+}
