@@ -7,7 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use crate::{operation::is_kind, rule::Grant};
 
 /// Why an agent acts, if not of its owner's own accord: something a projection knows, such as a
-/// session, and a number in it, such as a turn. Written as one word, `net:ses_7c20f1…#3`.
+/// session, and a number in it, such as a turn. Written as one word, `net:ses_7c20f1…#3`. What
+/// follows a dot names a part of it, and is found with all of it.
 ///
 /// **Promises** to be bounded, and to have one form. It proves nothing: what it permits is for the
 /// projection to say, whenever somebody acts because of it.
@@ -58,6 +59,12 @@ impl Cause {
     #[must_use]
     pub fn source(&self) -> &str {
         self.word.get(..usize::from(self.ends.1)).unwrap_or_default()
+    }
+
+    /// Whether it is `source`, or a part of it: `net:ses_7c20f1….turns` is one of `net:ses_7c20f1…`.
+    pub(crate) fn is_within(&self, source: &str) -> bool {
+        let rest = self.source().strip_prefix(source);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     }
 
     /// The number.

@@ -352,14 +352,25 @@ fn every_record_of_it_names_the_cause_and_is_found_by_it() {
         world.submit(&other, "/work/a").await.unwrap();
         world.ticket(&two, "/ask/a").await;
         world.code(&two, "/elsewhere").await;
-        let found =
-            |query: Query| async move { world.owner.query(&query, 50).await.unwrap().deeds };
-        let deeds = found(Query::new().cause("tally:trip")).await;
+        let found = async |cause: &str| {
+            world.owner.query(&Query::new().cause(cause), 50).await.unwrap().deeds
+        };
+        let deeds = found("tally:trip").await;
         let told: Vec<_> = deeds.iter().map(|d| (d.verdict, d.cause.clone().unwrap())).collect();
         let (one, two) = (errand("trip", 1), errand("trip", 2));
         let expect = [(Verdict::Deny, two.clone()), (Verdict::Ask, two), (Verdict::Allow, one)];
         assert_eq!(told, expect);
         assert!(deeds[2].to_string().contains("because of tally:trip#1"), "{}", deeds[2]);
+
+        // What follows a dot is a part of it.
+        world.open("trip.way", vec![all()]).await;
+        let part = world.agent.because(errand("trip.way", 3)).unwrap();
+        world.submit(&part, "/work/a").await.unwrap();
+        for (cause, count) in
+            [("tally:trip", 4), ("tally:trip.way", 1), ("tally:trips", 1), ("tally:tri", 0)]
+        {
+            assert_eq!(found(cause).await.len(), count, "{cause}");
+        }
     });
 }
 

@@ -43,9 +43,12 @@ impl Term {
         Self::of(b'b', agent.as_bytes())
     }
 
-    /// What happened because of something: a cause without its number.
+    /// What happened because of something, or of a part of it: a cause without its number.
     pub(crate) fn cause(source: &str) -> Self {
-        Self::text(b'c', source)
+        let name = source.find(':').map_or(0, |colon| colon + 1);
+        let dot = source.get(name..).and_then(|name| name.find('.'));
+        let whole = dot.and_then(|dot| source.get(..name + dot));
+        Self::text(b'c', whole.unwrap_or(source))
     }
 
     /// What became of a body.

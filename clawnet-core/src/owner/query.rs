@@ -87,7 +87,7 @@ impl Query {
         Self { approval: Some(ticket), ..self }
     }
 
-    /// Because of this: a cause without its number, such as `net:ses_7c20f1…`.
+    /// Because of this, or of a part of it: a cause without its number, such as `net:ses_7c20f1…`.
     pub fn cause(self, source: &str) -> Self {
         Self { cause: Some(source.into()), ..self }
     }
@@ -164,7 +164,7 @@ impl Query {
             && self.verdict.is_none_or(|verdict| verdict == deed.verdict)
             && self.approval.is_none_or(|wanted| Some(wanted) == ticket)
             && self.cause.as_deref().is_none_or(|wanted| {
-                deed.cause.as_ref().is_some_and(|cause| cause.source() == wanted)
+                deed.cause.as_ref().is_some_and(|cause| cause.is_within(wanted))
             })
             && self.grant.is_none_or(|grant| deed.rules.iter().any(|rule| rule.grant == grant))
             && is(&self.kind, Some(&deed.kind))
