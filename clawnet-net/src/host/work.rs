@@ -140,13 +140,10 @@ impl Host {
             Way::Within(from) => Some(*from),
             Way::Over(proven) => from.filter(|from| proven.speaks_for(*from).is_ok()),
         };
-        let guest = match self.check_stranger(owner, answer_to) {
-            Ok(()) => self.guest(owner).await.ok(),
-            Err(Spent) => {
-                self.desk().counts.turned_away += 1;
-                self.desk().intake.turn_away((owner, answer_to), 1);
-                None
-            }
+        let guest = if self.check_stranger(owner, answer_to).is_ok() {
+            self.guest(owner).await.ok()
+        } else {
+            None
         };
         let Some(guest) = guest else {
             for (sender, count) in turned_away {
@@ -175,7 +172,7 @@ impl Host {
         }
     }
 
-    /// That a kernel may be opened for who sent a frame, if it has to be.
+    /// That a kernel may be opened for who sent a frame, if it has to be. Counts it if not.
     fn check_stranger(&self, owner: OwnerId, sender: Option<OwnerId>) -> Result<(), Spent> {
         if self.0.houses.if_open(owner).is_some() {
             return Ok(());
@@ -185,7 +182,14 @@ impl Host {
         let known = sender.map(|peer| (owner, peer)).filter(|lane| {
             desk.strangers.knows(*lane).is_ok() || desk.agenda.trying(*lane).is_some()
         });
-        if known.is_some() { Ok(()) } else { desk.strangers.open(now) }
+        if known.is_none()
+            && let Err(spent) = desk.strangers.open(now)
+        {
+            desk.counts.turned_away += 1;
+            desk.intake.turn_away((owner, sender), 1);
+            return Err(spent);
+        }
+        Ok(())
     }
 
     /// Keeps in mind that the owner knows who was heard, if they do.
