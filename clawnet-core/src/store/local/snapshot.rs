@@ -35,6 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "it looks at what sled makes of a folder")]
     fn snapshots_of_many_need_no_files_of_their_own() {
         let dir = tempfile::tempdir().unwrap();
         let (index, _) = Index::open(dir.path()).unwrap();
