@@ -158,6 +158,7 @@ const NO_DIGIT: u8 = 16;
 const DIGITS: [u8; 16] = *b"0123456789abcdef";
 
 /// The two digits of each byte.
+#[expect(clippy::indexing_slicing, reason = "a constant that panics does not compile")]
 static WRITTEN: [[u8; 2]; 256] = {
     let (mut written, mut byte) = ([[0; 2]; 256], 0);
     while byte < 256 {
@@ -168,6 +169,7 @@ static WRITTEN: [[u8; 2]; 256] = {
 };
 
 /// The value of each digit.
+#[expect(clippy::indexing_slicing, reason = "a constant that panics does not compile")]
 static READ: [u8; 256] = {
     let (mut read, mut value) = ([NO_DIGIT; 256], 0);
     while value < NO_DIGIT {

@@ -151,7 +151,7 @@ fn flip(frame: &mut Frame, bit: usize) {
     let (byte, mask) = (bit / 8, 1_u8 << (bit % 8));
     let payload = frame.payload.len();
     if byte < payload {
-        frame.payload[byte] ^= mask;
+        Arc::make_mut(&mut frame.payload)[byte] ^= mask;
     } else if byte < payload + 32 {
         let mut hash = *frame.hash.as_bytes();
         hash[byte - payload] ^= mask;

@@ -212,13 +212,7 @@ impl Relations {
             Decision::Pause { session } => self.fold_pause(*session, act, true),
             Decision::Resume { session } => self.fold_pause(*session, act, false),
             Decision::Present { identity, name, peer } => {
-                let (identity, ours) = (*identity, Presenting::new(*identity, name.as_str()));
-                if let Some(contact) = self.contacts.get_mut(peer) {
-                    contact.ours = Some(ours);
-                }
-                self.end_with((*peer, about.at()), Ending::Lapsed, |dialogue| {
-                    !dialogue.opened && dialogue.ours().identity() != identity
-                });
+                self.fold_present(*peer, Presenting::new(*identity, name.as_str()), about);
                 self.show(*peer, Pending { act: act.clone(), text: None, terms: None });
             }
             Decision::Release { body, session } => {
@@ -244,6 +238,16 @@ impl Relations {
                 }
             }
         }
+    }
+
+    fn fold_present(&mut self, peer: OwnerId, ours: Presenting, about: &About<'_>) {
+        let identity = ours.identity;
+        if let Some(contact) = self.contacts.get_mut(&peer) {
+            contact.ours = Some(ours);
+        }
+        self.end_with((peer, about.at()), Ending::Lapsed, |dialogue| {
+            !dialogue.opened && dialogue.ours().identity() != identity
+        });
     }
 
     fn fold_ask(&mut self, peer: OwnerId, ours: Presenting, about: &About<'_>) {

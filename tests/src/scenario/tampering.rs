@@ -1,4 +1,6 @@
 //! What somebody with the disk can do to records.
+use std::sync::Arc;
+
 use clawnet_core::{Digest, Frame, OwnerId};
 
 /// One edit behind the kernel's back.
@@ -28,7 +30,8 @@ impl Tampering {
                 };
                 let Ok(bit) = usize::try_from(bit) else { return false };
                 let bit = bit % (frame.payload.len() * 8).max(1);
-                let Some(byte) = frame.payload.get_mut(bit / 8) else { return false };
+                let payload = Arc::make_mut(&mut frame.payload);
+                let Some(byte) = payload.get_mut(bit / 8) else { return false };
                 *byte ^= 1 << (bit % 8);
             }
             Self::Cut { record } => {
