@@ -70,6 +70,17 @@ pub enum Letter {
     },
 }
 
+impl Letter {
+    /// About how many bytes it has at most, unless it is one of those that are seldom sent.
+    fn size_hint(&self) -> usize {
+        match self {
+            Self::Entry { text, .. } => text.as_ref().map_or(0, String::len) + (3 << 10),
+            Self::Refused { .. } | Self::Taken { .. } => 256,
+            Self::Act { .. } | Self::End(_) | Self::Keys(_) => 1 << 10,
+        }
+    }
+}
+
 /// Where an envelope goes: to an owner, about being contacts, or to one identity.
 ///
 /// **Refuses** to name anything else: there is no way to write a manager down.
@@ -125,9 +136,6 @@ impl<'de> Deserialize<'de> for To {
     }
 }
 
-/// How many bytes most of them have at most.
-const LETTER_BYTES: usize = 4 << 10;
-
 impl Envelope {
     /// How many bytes an envelope may have.
     pub const SIZE_BYTES_MAX: usize = 256 << 10;
@@ -141,7 +149,7 @@ impl Envelope {
     /// # Errors
     /// When it would be too large.
     pub fn encode(&self) -> Result<Vec<u8>, Reason> {
-        let bytes = self.written(LETTER_BYTES)?;
+        let bytes = self.written(self.body.size_hint())?;
         if bytes.len() > Self::SIZE_BYTES_MAX { Err(Reason::Oversize) } else { Ok(bytes) }
     }
 
