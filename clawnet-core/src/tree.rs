@@ -11,7 +11,7 @@
 use std::{borrow::Cow, fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use sha2::{compress256, digest::generic_array::GenericArray};
+use sha2::block_api::compress256;
 
 use crate::digest::{Digest, NotHex, hex, unhex};
 
@@ -60,7 +60,7 @@ impl TreeHash {
         block[9..41].copy_from_slice(chain.as_bytes());
         block[41] = END;
         block[56..].copy_from_slice(&(41_u64 * 8).to_be_bytes());
-        Self::compress(&[block.into()])
+        Self::compress(&[block])
     }
 
     /// The node above `left` and `right`.
@@ -76,7 +76,7 @@ impl TreeHash {
         second[0] = *last;
         second[1] = END;
         second[56..].copy_from_slice(&(65_u64 * 8).to_be_bytes());
-        Self::compress(&[first.into(), second.into()])
+        Self::compress(&[first, second])
     }
 
     fn compress(blocks: &[Block]) -> Self {
@@ -125,7 +125,7 @@ impl<'de> Deserialize<'de> for TreeHash {
     }
 }
 
-type Block = GenericArray<u8, sha2::digest::consts::U64>;
+type Block = [u8; 64];
 
 /// What a leaf is hashed behind.
 const LEAF: u8 = 0;

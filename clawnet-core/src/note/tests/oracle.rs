@@ -32,7 +32,7 @@ impl Signer for Theirs {
     fn key_id(&self) -> u32 {
         self.id()
     }
-    fn sign(&self, text: &[u8]) -> Result<Vec<u8>, ed25519_dalek::SignatureError> {
+    fn sign(&self, text: &[u8]) -> Result<Vec<u8>, signature::Error> {
         let time = self.time.map(u64::to_be_bytes);
         let signature = self.key.sign(&self.message(text)).to_bytes();
         Ok([time.as_ref().map_or(&[][..], |time| time), &signature].concat())
