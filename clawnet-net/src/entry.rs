@@ -181,12 +181,7 @@ impl Entry {
     /// The bytes a kernel vouches for: the canonical JSON of the entry's digest and the head.
     #[must_use]
     pub fn said_at(&self, head: LedgerHead) -> Vec<u8> {
-        #[derive(Serialize)]
-        struct Statement {
-            entry: Digest,
-            head: LedgerHead,
-        }
-        canonical(&Statement { entry: self.digest(), head })
+        said_of(self.digest(), head)
     }
 
     /// The turn, if it is one.
@@ -241,6 +236,16 @@ impl End {
     pub fn said(&self) -> Vec<u8> {
         canonical(self)
     }
+}
+
+/// What is vouched for, of an entry with this digest.
+pub(crate) fn said_of(entry: Digest, head: LedgerHead) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Statement {
+        entry: Digest,
+        head: LedgerHead,
+    }
+    canonical(&Statement { entry, head })
 }
 
 /// Plain data with text keys: writing it to memory cannot fail, and no bytes at all verify nothing.

@@ -99,9 +99,8 @@ impl Lanes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A frame for `peer` that was just made.
-    pub(crate) fn put(&self, peer: OwnerId, token: Token, frame: Vec<u8>) {
-        let of = Digest::of_content(&frame);
+    /// A frame for `peer` that was just made: what answers call it, and what it is.
+    pub(crate) fn put(&self, peer: OwnerId, (of, token): (Digest, Token), frame: Vec<u8>) {
         let mut state = self.lock();
         let lane = state.lane(peer);
         lane.note(of, token);
@@ -163,9 +162,8 @@ impl Lanes {
         self.lock().lane(peer).unsee();
     }
 
-    /// A frame is handed out.
-    pub(crate) fn note(&self, peer: OwnerId, token: Token, frame: &[u8]) {
-        let of = Digest::of_content(frame);
+    /// A frame is handed out: what answers call it, and what it is.
+    pub(crate) fn note(&self, peer: OwnerId, (of, token): (Digest, Token)) {
         self.lock().lane(peer).note(of, token);
     }
 

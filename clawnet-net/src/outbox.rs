@@ -12,7 +12,7 @@ use clawnet_core::{
 use crate::{
     address::Address,
     dialogue::Dialogue,
-    entry::{ENTRY, Entry, LedgerHead, SignedEntry, What},
+    entry::{ENTRY, Entry, LedgerHead, SignedEntry, What, said_of},
     id::SessionId,
     lanes::{Lanes, Token},
     reason::Reason,
@@ -112,7 +112,8 @@ impl Outbox {
         let grown = self.kernel.growth(way.shown.unwrap_or(0)).await.map_err(failed)?;
         let entry = Entry { at, number, previous, session, terms, what };
         let head = LedgerHead { root: grown.root, size: grown.size };
-        let signature = self.kernel.vouch(ENTRY, &entry.said_at(head)).map_err(failed)?;
+        let of = entry.digest();
+        let signature = self.kernel.vouch(ENTRY, &said_of(of, head)).map_err(failed)?;
         let signed = Box::new(SignedEntry::new(entry, head, signature));
         let said = Said::Sent(signed.clone());
         let body = text.map(str::as_bytes);
@@ -130,7 +131,7 @@ impl Outbox {
         let letter = Letter::Entry { path: grown.path, signed, text: text.map(str::to_owned) };
         let envelope = Envelope::new(self.kernel.owner_id(), To::Identity(way.to), letter);
         if let Ok(frame) = envelope.encode() {
-            self.lanes.put(peer, Token::Entry(session, number), frame);
+            self.lanes.put(peer, (of, Token::Entry(session, number)), frame);
             stirring.calm();
         }
         Ok(number)

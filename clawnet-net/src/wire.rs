@@ -58,19 +58,32 @@ pub enum Letter {
     Keys(Credential),
     /// A message was refused. Nobody signed this: it changes nothing at the receiver.
     Refused {
-        /// The content digest of the message.
+        /// The digest of an entry, or the content digest of any other message.
         of: Digest,
         /// Why.
         reason: Reason,
     },
     /// A message arrived, and need not be sent again. It proves nothing either.
     Taken {
-        /// The content digest of the message.
+        /// The digest of an entry, or the content digest of any other message.
         of: Digest,
     },
 }
 
 impl Letter {
+    /// What an answer to it names: the digest of an entry, and of anything else of all `bytes` it
+    /// came in.
+    pub(crate) fn name(&self, bytes: &[u8]) -> Digest {
+        match self {
+            Self::Entry { signed, .. } => signed.entry.digest(),
+            Self::Act { .. }
+            | Self::End(_)
+            | Self::Keys(_)
+            | Self::Refused { .. }
+            | Self::Taken { .. } => Digest::of_content(bytes),
+        }
+    }
+
     /// About how many bytes it has at most, unless it is one of those that are seldom sent.
     fn size_hint(&self) -> usize {
         match self {

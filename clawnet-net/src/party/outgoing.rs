@@ -45,8 +45,8 @@ impl Party {
                 continue;
             }
             // What cannot be made now, because a store does not answer, is made another time.
-            if let Some(frame) = self.frame(peer, due).await {
-                self.desk.lanes.note(peer, what, &frame);
+            if let Some((of, frame)) = self.frame(peer, due).await {
+                self.desk.lanes.note(peer, (of, what));
                 frames.push(frame);
             }
         }
@@ -95,7 +95,8 @@ impl Party {
         peers.into_iter().flatten().for_each(|peer| self.desk.lanes.stir(peer));
     }
 
-    async fn frame(&self, peer: OwnerId, due: Due) -> Option<Vec<u8>> {
+    /// The bytes, and what answers to them name.
+    async fn frame(&self, peer: OwnerId, due: Due) -> Option<(Digest, Vec<u8>)> {
         let kernel = &self.desk.kernel;
         let (to, letter) = match due {
             Due::Act { act, terms, text, to } => {
@@ -123,7 +124,9 @@ impl Party {
             }
             Due::Keys { .. } => (To::Owner(peer), Letter::Keys(kernel.credential())),
         };
-        Envelope::new(kernel.owner_id(), to, letter).encode().ok()
+        let envelope = Envelope::new(kernel.owner_id(), to, letter);
+        let bytes = envelope.encode().ok()?;
+        Some((envelope.body.name(&bytes), bytes))
     }
 
     /// A text that goes along: what was erased here is not sent any more.

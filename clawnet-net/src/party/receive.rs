@@ -56,7 +56,6 @@ impl Party {
                 return self.nobody(peer, reason);
             }
         };
-        let sender = Sender { of: Digest::of_content(bytes), peer: from };
         let proven = link.speaks_for(from).is_ok();
         match body {
             // Nobody answers an answer.
@@ -67,6 +66,7 @@ impl Party {
                 if !proven {
                     return self.nobody(None, Reason::WrongParty);
                 }
+                let sender = Sender { of: body.name(bytes), peer: from };
                 self.judge(sender, body, to).await
             }
         }
@@ -330,7 +330,8 @@ impl Party {
         let (end, to) = self.desk.read(|net| net.ended(session))?;
         let letter = Letter::End(self.signed(end)?);
         let frame = Envelope::new(self.desk.kernel.owner_id(), to, letter).encode().ok()?;
-        self.desk.lanes.note(to.owner(), Token::End(session), &frame);
+        let of = Digest::of_content(&frame);
+        self.desk.lanes.note(to.owner(), (of, Token::End(session)));
         Some(frame)
     }
 

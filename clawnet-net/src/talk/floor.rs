@@ -31,8 +31,8 @@ pub struct Floor<'s> {
     place: Place,
     results: Vec<SessionId>,
     session: &'s Session<Open>,
-    /// The same agent, for what has no words.
-    turns: Agent,
+    /// The agent of its owner's own accord.
+    unmoved: &'s Agent,
 }
 
 /// Why an agent may not speak now.
@@ -61,7 +61,7 @@ impl Session<Open> {
     ///
     /// # Errors
     /// When the session is over or waits, when it is the other side's turn, or another agent's.
-    pub async fn floor(&self, agent: &Agent) -> Result<Floor<'_>, NoFloor> {
+    pub async fn floor<'s>(&'s self, agent: &'s Agent) -> Result<Floor<'s>, NoFloor> {
         let (desk, id) = (&*self.desk, self.id());
         let now = desk.kernel.now();
         let look = |dialogue: &Dialogue, contact: &Contact| {
@@ -81,14 +81,12 @@ impl Session<Open> {
             briefing.foreign.heard = desk.text(heard).await?;
         }
         let last = place.number.saturating_sub(1);
-        let because = |what: Because| {
-            let cause = what.cause(last).map_err(|_| NoFloor::Refused(Reason::Malformed))?;
-            agent.because(cause).map_err(NoFloor::from)
-        };
+        let cause = Because::Words(id).cause(last);
+        let cause = cause.map_err(|_| NoFloor::Refused(Reason::Malformed))?;
         let contact = contact(briefing.theirs.owner());
         let contact = contact.map_err(|_| NoFloor::Refused(Reason::Malformed))?;
-        let (agent, turns) = (because(Because::Words(id))?, because(Because::Turns(id))?);
-        Ok(Floor { agent, briefing, contact, place, results: Vec::new(), session: self, turns })
+        let (unmoved, agent) = (agent, agent.because(cause)?);
+        Ok(Floor { agent, briefing, contact, place, results: Vec::new(), session: self, unmoved })
     }
 }
 
@@ -147,17 +145,26 @@ impl Floor<'_> {
     /// that: [`Party::propose`](crate::Party::propose).
     pub async fn propose(self, proposal: Proposal) -> Result<SessionId, Refusal> {
         let (session, third) = (self.place.session, proposal.peer);
+        let turns = self.turns()?;
         let propose = Propose::new(proposal).map_err(malformed)?.within(self.contact, self.place);
-        let proposed = self.turns.submit(&self.session.desk.outbox, &propose).await;
+        let proposed = turns.submit(&self.session.desk.outbox, &propose).await;
         proposed.map_err(|refusal| explained(refusal, session, third))
     }
 
     /// Gives back what a session beneath this one left over, and keeps the floor: take it again.
     /// It has no words, so it is no turn to the owner's review, nor is what a proposal takes.
     pub async fn give_back(self, child: SessionId) -> Result<u64, Refusal> {
+        let turns = self.turns()?;
         let cost = self.session.desk.look(child, |dialogue, _| dialogue.cost).unwrap_or(0);
         let give = GiveBack::new(self.contact, self.place, (child, cost));
-        self.turns.submit(&self.session.desk.outbox, &give).await
+        turns.submit(&self.session.desk.outbox, &give).await
+    }
+
+    /// The agent, for what has no words.
+    fn turns(&self) -> Result<Agent, Refusal> {
+        let cause = Because::Turns(self.place.session).cause(self.place.number.saturating_sub(1));
+        let malformed = || Denial::by_endpoint(Reason::Malformed.code(), "the session has no name");
+        Ok(self.unmoved.because(cause.map_err(|_| malformed())?)?)
     }
 }
 

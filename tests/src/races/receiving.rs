@@ -35,7 +35,11 @@ fn renamed() -> Scene {
 
 /// Whether this is a yes to having one message.
 fn is_taken(answers: &[Vec<u8>], frame: &[u8]) -> bool {
-    let of = Digest::of_content(frame);
+    let of = if let Letter::Entry { signed, .. } = letter(frame) {
+        signed.entry.digest()
+    } else {
+        Digest::of_content(frame)
+    };
     matches!(answers, [answer] if letter(answer) == Letter::Taken { of })
 }
 

@@ -18,7 +18,7 @@ fn refuse(at: &One, from: &One, frame: &[u8], reason: Reason) {
         } else {
             let answer = Envelope::decode(&answers[0]).unwrap();
             assert_eq!(answer.to, To::Owner(from.id()));
-            let of = Digest::of_content(frame);
+            let of = Envelope::decode(frame).unwrap().body.name(frame);
             assert_eq!(answer.body, Letter::Refused { of, reason });
         }
     }
@@ -53,7 +53,8 @@ fn what_was_not_changed_is_taken() {
     let good = frame(&craft(&one, session, "five", plain));
     let answers = other.hear(&good, &one);
     let answer = Envelope::decode(&answers[0]).unwrap();
-    assert_eq!(answer.body, Letter::Taken { of: Digest::of_content(&good) });
+    let of = Envelope::decode(&good).unwrap().body.name(&good);
+    assert_eq!(answer.body, Letter::Taken { of });
     assert_eq!(other.party.session(session).unwrap().last, 5);
 }
 
@@ -224,7 +225,8 @@ fn contradiction() {
     let answers = other.hear(&frame(&bad), &one);
     let answer = Envelope::decode(&answers[0]).unwrap();
     let reason = Reason::Contradiction;
-    assert_eq!(answer.body, Letter::Refused { of: Digest::of_content(&frame(&bad)), reason });
+    let of = bad.body.name(&[]);
+    assert_eq!(answer.body, Letter::Refused { of, reason });
     let recorded = refusals(&other, next);
     let (before, after) = recorded[0].heads.clone().unwrap();
     assert_eq!(before, held);
