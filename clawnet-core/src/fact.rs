@@ -2,9 +2,9 @@
 //!
 //! Core keeps a fact, chains it and gives it back; what it means is for its projection to say
 //! ([`Projection`](crate::Projection)).
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -20,16 +20,16 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fact {
-    pub(crate) projection: String,
+    pub(crate) projection: Cow<'static, str>,
     said: Said,
 }
 
 impl Fact {
-    pub(crate) fn new(projection: &str, said: Vec<u8>) -> Result<Self, FactError> {
-        let text = String::from_utf8(said).map_err(|error| error.to_string());
-        let raw = text.and_then(|text| RawValue::from_string(text).map_err(|e| e.to_string()));
-        let said = raw.map_err(|what| FactError::NotCanonical { what })?;
-        Ok(Self { projection: projection.to_owned(), said: Said(said) })
+    /// What was just written in canonical form.
+    pub(crate) fn written(projection: &'static str, said: Vec<u8>) -> Result<Self, FactError> {
+        let said = String::from_utf8(said);
+        let said = said.map_err(|error| FactError::NotCanonical { what: error.to_string() })?;
+        Ok(Self { projection: Cow::Borrowed(projection), said: Said(said.into()) })
     }
 
     /// The name of the projection that folds it.
@@ -41,37 +41,35 @@ impl Fact {
     /// What it says: canonical JSON.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.said.0.get()
+        &self.said.0
     }
 }
 
 /// The canonical JSON of what a fact says.
-#[derive(Clone, Serialize)]
-#[serde(transparent)]
-struct Said(Box<RawValue>);
+#[derive(Clone, PartialEq, Eq)]
+struct Said(Box<str>);
+
+impl Serialize for Said {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let raw: &RawValue = serde_json::from_str(&self.0).map_err(S::Error::custom)?;
+        raw.serialize(serializer)
+    }
+}
 
 impl<'de> Deserialize<'de> for Said {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         if is_canonical(raw.get().as_bytes()) {
-            Ok(Self(raw))
+            Ok(Self(raw.into()))
         } else {
             Err(D::Error::custom("what the fact says is not canonical JSON"))
         }
     }
 }
 
-impl PartialEq for Said {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.get() == other.0.get()
-    }
-}
-
-impl Eq for Said {}
-
 impl fmt::Debug for Said {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.get())
+        f.write_str(&self.0)
     }
 }
 

@@ -187,7 +187,7 @@ impl Fact {
         };
         let mut said = Vec::with_capacity(SAID_BYTES);
         match canonical::write(fact, &mut said) {
-            Ok(()) => Self::new(P::NAME, said),
+            Ok(()) => Self::written(P::NAME, said),
             Err(error) => Err(FactError::NotCanonical { what: error.to_string() }),
         }
     }
@@ -197,7 +197,7 @@ impl Fact {
     /// **Refuses** what `P` would have written otherwise: nothing a fact says is ignored.
     pub fn read<P: Projection>(&self) -> Result<P::Fact, FactError> {
         if self.projection != P::NAME {
-            return Err(FactError::Foreign { projection: self.projection.clone() });
+            return Err(FactError::Foreign { projection: self.projection.to_string() });
         }
         let read: Result<P::Fact, _> = serde_json::from_str(self.as_str());
         let fact = read.map_err(|error| FactError::Unreadable { what: error.to_string() })?;

@@ -179,9 +179,7 @@ impl Lanes {
     pub(crate) fn taken(&self, peer: OwnerId, token: Token) {
         let mut state = self.lock();
         let lane = state.lane(peer);
-        if !lane.taken.contains(&token) {
-            lane.taken.push_back(token);
-        }
+        lane.taken.push_back(token);
         if lane.taken.len() > REMEMBERED_MAX {
             lane.taken.pop_front();
         }

@@ -6,13 +6,14 @@
 //! whose turn it is.
 use std::{fmt, marker::PhantomData, sync::Arc};
 
-use clawnet_core::{BadSignature, Digest, OwnerId, PublicKey, SignedAct};
+use clawnet_core::{BadSignature, Digest, OwnerId, PublicKey, Resource, SignedAct};
 
 use crate::{
     desk::Desk,
     dialogue::{Dialogue, Standing},
     entry::Ending,
     id::SessionId,
+    outbox::contact,
     relations::Relations,
     said::{Decision, Said},
     terms::Terms,
@@ -28,6 +29,8 @@ pub use floor::{Floor, NoFloor};
 /// rest is a [`Dialogue`].
 pub struct Session<S> {
     pub(crate) desk: Arc<Desk>,
+    /// The other owner, as rules name them.
+    contact: Option<Resource>,
     digest: Digest,
     terms: Terms,
     state: PhantomData<fn() -> S>,
@@ -116,7 +119,8 @@ impl<S> Session<S> {
     fn of(desk: &Arc<Desk>, dialogue: &Dialogue) -> Self {
         let wording = &dialogue.wording;
         let (digest, terms) = (wording.digest, wording.terms.clone());
-        Self { desk: desk.clone(), digest, terms, state: PhantomData }
+        let contact = contact(dialogue.peer()).ok();
+        Self { desk: desk.clone(), contact, digest, terms, state: PhantomData }
     }
 }
 

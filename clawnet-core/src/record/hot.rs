@@ -1,12 +1,12 @@
-//! The two events of which ledgers mostly consist, written letter by letter: the very bytes that
+//! The events of which ledgers mostly consist, written letter by letter: the very bytes that
 //! serialising them gives, in a fraction of the time. A test compares the two.
 use super::{Actor, Event, Intent, Outcome, OutcomeKind};
 use crate::{
-    approval::Version, digest::Digest, operation::Effect, resource::Region, rule::RuleId,
-    time::Timestamp,
+    approval::Version, digest::Digest, fact::Fact, operation::Effect, resource::Region,
+    rule::RuleId, time::Timestamp,
 };
 
-/// Appends the record to `out`, if it is one of the two. What it fails with, serialising does too.
+/// Appends the record to `out`, if it is one of those. What it fails with, serialising does too.
 pub(super) fn write(
     out: &mut Vec<u8>,
     (at, actor): (Timestamp, Actor),
@@ -14,6 +14,10 @@ pub(super) fn write(
 ) -> Option<Result<(), serde_json::Error>> {
     let mut hot = Hot { out, failed: None };
     match event {
+        Event::Declared { body, fact } => {
+            hot.front(at, actor);
+            hot.declared(*body, fact);
+        }
         Event::Intent(intent) => {
             hot.front(at, actor);
             hot.intent(intent);
@@ -25,7 +29,6 @@ pub(super) fn write(
         Event::Act(_)
         | Event::Asked(_)
         | Event::Checkpoint(_)
-        | Event::Declared { .. }
         | Event::Delegated { .. }
         | Event::Denied(_)
         | Event::Erased { .. }
@@ -63,6 +66,20 @@ impl Hot<'_> {
         self.raw(",\"at\":");
         self.number(at.as_millis());
         self.raw(",\"event\":{\"");
+    }
+
+    fn declared(&mut self, body: Option<Digest>, fact: &Fact) {
+        self.raw("declared\":{");
+        if let Some(body) = body {
+            self.raw("\"body\":");
+            self.digest(body);
+            self.raw(",");
+        }
+        self.raw("\"fact\":{\"projection\":");
+        self.text(fact.projection());
+        self.raw(",\"said\":");
+        self.raw(fact.as_str());
+        self.raw("}");
     }
 
     fn intent(&mut self, intent: &Intent) {

@@ -37,7 +37,7 @@ fn cause() -> Cause {
 }
 
 fn fact() -> Fact {
-    Fact::new("net", br#"{"said":[1,"\\"]}"#.to_vec()).unwrap()
+    Fact::written("net", br#"{"said":[1,"\\"]}"#.to_vec()).unwrap()
 }
 
 fn demanded() -> Demanded {

@@ -12,7 +12,7 @@ use crate::{
     dialogue::{Dialogue, RESULTS_MAX},
     entry::{Mark, Turn, What},
     id::SessionId,
-    outbox::{GiveBack, Place, Propose, Say, contact},
+    outbox::{GiveBack, Place, Propose, Say},
     reason::Reason,
     relations::Because,
     terms::Proposal,
@@ -83,8 +83,7 @@ impl Session<Open> {
         let last = place.number.saturating_sub(1);
         let cause = Because::Words(id).cause(last);
         let cause = cause.map_err(|_| NoFloor::Refused(Reason::Malformed))?;
-        let contact = contact(briefing.theirs.owner());
-        let contact = contact.map_err(|_| NoFloor::Refused(Reason::Malformed))?;
+        let contact = self.contact.clone().ok_or(NoFloor::Refused(Reason::Malformed))?;
         let (unmoved, agent) = (agent, agent.because(cause)?);
         Ok(Floor { agent, briefing, contact, place, results: Vec::new(), session: self, unmoved })
     }
