@@ -61,7 +61,7 @@ async fn rate(pairs: usize) -> f64 {
         let other = Citizen::join(&there, 1000 + nth, &[id(nth)]).await;
         meet(&one, &other).await;
         let mut sessions = Vec::new();
-        for _ in 0..400 / pairs.min(10) {
+        for _ in 0..200 / pairs.min(5) {
             sessions.push(agree(&one, &other, TURNS).await);
         }
         all.push((one, other, sessions));
