@@ -391,6 +391,12 @@ impl Dialogue {
         if others { Ending::Owner } else { end.reason }
     }
 
+    /// Whether a result may be released: not the one that was released last. That is the same
+    /// decision, signed again, and covers nothing that was said since.
+    pub(crate) fn check_released(&self, body: Digest) -> Result<(), Reason> {
+        if self.released == Some(body) { Err(Reason::Replayed) } else { Ok(()) }
+    }
+
     /// Everything sent up to `number` arrived.
     pub(crate) fn arrived(&mut self, number: u64) {
         while let Some(first) = self.in_flight.front() {

@@ -140,10 +140,11 @@ impl Relations {
             }
             Decision::Pause { session } => only(!self.their_open(from, *session)?.pauses.theirs),
             Decision::Resume { session } => only(self.their_open(from, *session)?.pauses.theirs),
-            Decision::Release { session, .. } => {
+            Decision::Release { body, session } => {
                 let dialogue = self.theirs(from, *session)?;
                 let far = dialogue.terms().responder.owner() == from && dialogue.opened;
                 only(far && dialogue.terms().parent().is_some())?;
+                dialogue.check_released(*body)?;
                 if dialogue.releases < RELEASES_MAX { Ok(()) } else { Err(Reason::Limit) }
             }
             Decision::AcceptKey { .. }

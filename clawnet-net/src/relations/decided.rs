@@ -1,5 +1,5 @@
 //! What this ledger's owner decides about others: whether it may be decided, and what it does.
-use clawnet_core::{About, IdentityId, Misfit, OwnerId, SignedAct};
+use clawnet_core::{About, Digest, IdentityId, Misfit, OwnerId, SignedAct};
 
 use super::Relations;
 use crate::{
@@ -71,7 +71,7 @@ impl Relations {
                 let mutual = self.known(*peer)?.bond == Bond::Mutual;
                 if mutual { Ok(()) } else { Err(Reason::Unknown.into()) }
             }
-            Decision::Release { session, .. } => self.check_release(*session),
+            Decision::Release { body, session } => self.check_release((*session, *body)),
             Decision::Remove { peer } => {
                 let ended = self.known(*peer)?.bond == Bond::Ended;
                 if ended { Err(Reason::Unknown.into()) } else { Ok(()) }
@@ -123,7 +123,7 @@ impl Relations {
     }
 
     /// Only the far end of a session beneath another one has something to release.
-    fn check_release(&self, session: SessionId) -> Result<(), Misfit> {
+    fn check_release(&self, (session, body): (SessionId, Digest)) -> Result<(), Misfit> {
         let dialogue = self.session(session).ok_or(Reason::Unknown)?;
         if !dialogue.opened {
             return Err(Reason::NotOpen.into());
@@ -134,7 +134,7 @@ impl Relations {
         } else if dialogue.releases >= RELEASES_MAX {
             Err(Reason::Limit.into())
         } else {
-            Ok(())
+            Ok(dialogue.check_released(body)?)
         }
     }
 

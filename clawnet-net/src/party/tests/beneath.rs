@@ -2,15 +2,15 @@
 use super::*;
 use crate::{dialogue::Standing, entry::Ending, said::Review};
 
-struct Three {
-    first: One,
-    second: One,
-    third: One,
+pub(super) struct Three {
+    pub(super) first: One,
+    pub(super) second: One,
+    pub(super) third: One,
     above: SessionId,
 }
 
 impl Three {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let clock = ManualClock::at(Timestamp::from_millis(1_795_000_000_000));
         let [first, second, third] = [1, 2, 3].map(|seed| One::new(seed, &clock));
         meet(&first, &second);
@@ -39,7 +39,7 @@ impl Three {
     }
 
     /// The third is asked, and answers.
-    fn asked(&self) -> SessionId {
+    pub(super) fn asked(&self) -> SessionId {
         let child = self.propose(4).unwrap();
         for one in [&self.second, &self.third] {
             let digest = one.party.session(child).unwrap().wording.digest;

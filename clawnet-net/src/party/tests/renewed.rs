@@ -1,13 +1,17 @@
 //! What was decided and did not arrive before the owner's key changed.
-use super::*;
+use super::{beneath::Three, *};
 use crate::{contact::Bond, dialogue::Standing, said::Decision};
 
 /// `one` takes another key, and `other` takes note of it.
 fn rekeyed(one: &mut One, other: &One) {
-    block_on(one.owner.rekey(key(one.seed + 50))).unwrap();
+    rekeyed_to(one.seed + 50, one, other);
+}
+
+fn rekeyed_to(secret: u8, one: &mut One, other: &One) {
+    block_on(one.owner.rekey(key(secret))).unwrap();
     block_on(one.party.tick()).unwrap();
     settle(&[one, other]);
-    let changed = key(one.seed + 50).public_key();
+    let changed = key(secret).public_key();
     block_on(other.party.accept_key(&other.owner, one.id(), changed)).unwrap();
     one.party.again(other.id());
     settle(&[one, other]);
@@ -94,6 +98,28 @@ fn an_ask_that_is_signed_again_is_confirmed_by_either_number() {
     let bonds = [(&one, &other), (&other, &one)];
     let bonds = bonds.map(|(here, there)| here.party.contact(there.id()).unwrap().bond);
     assert_eq!(bonds, [Bond::Mutual; 2]);
+}
+
+#[test]
+fn a_result_that_is_signed_again_counts_once() {
+    let mut three = Three::new();
+    let child = three.asked();
+    let Three { second, third, .. } = &mut three;
+    block_on(third.party.release(&third.owner, child, "200")).unwrap();
+    // It arrives, and nobody hears that it did.
+    second.hear(&third.outgoing(second).pop().unwrap(), third);
+    for nth in 0..8 {
+        rekeyed_to(60 + nth, third, second);
+        assert_eq!(block_on(third.party.renew(&third.owner)).unwrap(), 1);
+        second.hear(&third.outgoing(second).pop().unwrap(), third);
+    }
+    assert_eq!(second.party.session(child).unwrap().releases, 1);
+    third.party.again(second.id());
+    settle(&[second, third]);
+    assert!(third.party.due().is_empty(), "what was there before is taken");
+    block_on(third.party.release(&third.owner, child, "210")).unwrap();
+    settle(&[second, third]);
+    assert_eq!(block_on(second.party.result(child)).unwrap().as_deref(), Some("210"));
 }
 
 #[test]

@@ -166,6 +166,13 @@ fn a_result_that_was_released_covers_nothing_that_is_said_after_it() {
     assert!(!unreleased());
     c.send(b, &c.turn(child, "90, and my secret", Mark::Continue)).unwrap();
     assert!(unreleased(), "what was said after the release flows up");
+    // The same result by another act is the same decision: it covers no more than it did.
+    assert!(release(0).unwrap_err().contains("it was here before"));
+    let body = clawnet_core::Digest::of_content(&[0]);
+    let again = declared(Decision::Release { body, session: child });
+    let again = signed(c.id(), (c.kernel.head().sequence + 1, c.seed), &again);
+    assert_eq!(c.show(b, &again, None), Err("replayed".into()));
+    assert!(unreleased());
     release(1).unwrap();
     assert!(!unreleased());
     let refused = (2..100).find_map(|nth| release(nth).err()).expect("results without end");
