@@ -31,6 +31,7 @@ mod spoken;
 
 pub(crate) use confine::Because;
 pub(crate) use due::Due;
+pub(crate) use renewed::Outdated;
 
 /// Everything one ledger says about contacts and sessions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

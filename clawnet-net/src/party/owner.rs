@@ -12,7 +12,7 @@ use crate::{
     id::SessionId,
     outbox::{Leaving, Place, Propose},
     reason::Reason,
-    relations::Relations,
+    relations::{Outdated, Relations},
     said::{Decision, Review, Said},
     terms::Proposal,
 };
@@ -197,7 +197,8 @@ impl Party {
 
     /// Signs again what was decided and is not known to have arrived when the owner's key changed:
     /// others take what is signed with the newest key only, and it waits until then. Says how many
-    /// decisions that were. Deciding anything else about somebody does it for them first.
+    /// decisions that were. Deciding anything else that somebody is told does it for them first;
+    /// ending a session or a contact signs nothing again, and what it makes moot is never sent.
     pub async fn renew(&self, owner: &Owner) -> Result<usize, PartyError> {
         self.renew_for(owner, None).await
     }
@@ -274,21 +275,30 @@ impl Party {
         peer: OwnerId,
         decision: Decision,
     ) -> Result<(), PartyError> {
-        self.renew_for(owner, Some(peer)).await?;
+        self.check(owner)?;
+        // What nobody is told, and the end of the contact, does not wait for earlier decisions.
+        if self.desk.read(|net| net.follows(&decision)).is_some() {
+            self.renew_for(owner, Some(peer)).await?;
+        }
         self.declare(owner, peer, decision).await
     }
 
     /// Signs again what `peer`, or anybody, is still to be shown, in order.
     async fn renew_for(&self, owner: &Owner, peer: Option<OwnerId>) -> Result<usize, PartyError> {
         self.check(owner)?;
-        let outdated = self.desk.read(|net| {
-            let outdated = net.outdated().filter(|(to, _)| peer.is_none_or(|peer| peer == *to));
-            Some(outdated.collect::<Vec<_>>())
-        });
-        let outdated = outdated.unwrap_or_default();
-        let count = outdated.len();
-        for (peer, decision) in outdated {
-            self.declare(owner, peer, decision).await?;
+        let first = || {
+            let for_them = |it: &Outdated| peer.is_none_or(|peer| peer == it.peer);
+            self.desk.read(|net| net.outdated().find(for_them))
+        };
+        let mut count = 0;
+        while let Some(outdated) = first() {
+            let Outdated { act, decision, peer } = outdated;
+            match self.declare(owner, peer, decision).await {
+                Ok(()) => count += 1,
+                // Somebody else signed it again meanwhile.
+                Err(_) if first().is_none_or(|it| (it.peer, it.act) != (peer, act)) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(count)
     }

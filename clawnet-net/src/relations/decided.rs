@@ -224,6 +224,7 @@ impl Relations {
             }
             Decision::Remove { peer } => {
                 self.end_contact(*peer, about.at());
+                self.drop_outdated(*peer);
                 self.show(*peer, Pending { act: act.clone(), text: None, terms: None });
             }
             Decision::Review { peer, review } => {

@@ -14,14 +14,42 @@ use crate::{
     said::{Decision, Said},
 };
 
+/// A decision that waits for the owner to sign it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outdated {
+    /// The number of the act it was decided by.
+    pub(crate) act: u64,
+    pub(crate) decision: Decision,
+    /// Who is to be shown it.
+    pub(crate) peer: OwnerId,
+}
+
 impl Relations {
     /// Decisions that wait for the owner to sign them again, in order, and for whom.
-    pub(crate) fn outdated(&self) -> impl Iterator<Item = (OwnerId, Decision)> {
+    pub(crate) fn outdated(&self) -> impl Iterator<Item = Outdated> {
         let each = self.contacts.iter();
         each.flat_map(|(peer, contact)| {
             let outdated = contact.pending.iter().filter(|it| self.is_outdated(it));
-            outdated.filter_map(|it| Some((*peer, decided(it)?)))
+            outdated.filter_map(|it| {
+                let (act, decision) = (it.act.number, decided(it)?);
+                Some(Outdated { act, decision, peer: *peer })
+            })
         })
+    }
+
+    /// Whom a decision is shown to behind what was decided before, which has to be signed again
+    /// first. The end of a contact is behind nothing: it makes that moot.
+    pub(crate) fn follows(&self, decision: &Decision) -> Option<OwnerId> {
+        let ends = matches!(decision, Decision::Remove { .. });
+        self.shown_to(decision).filter(|_| !ends)
+    }
+
+    /// What would have to be signed again is moot.
+    pub(super) fn drop_outdated(&mut self, peer: OwnerId) {
+        let since = self.key_since;
+        if let Some(contact) = self.contacts.get_mut(&peer) {
+            contact.pending.retain(|it| it.act.number >= since);
+        }
     }
 
     /// Whether it is signed with a key that the owner does not have any more.
@@ -41,17 +69,14 @@ impl Relations {
     /// Whether one more decision may wait to be shown: in order, and not too many. The end of a
     /// contact always may.
     pub(super) fn check_shown(&self, decision: &Decision) -> Result<(), Misfit> {
-        let peer = self.shown_to(decision);
+        let peer = self.follows(decision);
         let Some(contact) = peer.and_then(|peer| self.contact(peer)) else { return Ok(()) };
         if contact.pending.back().is_some_and(|it| self.is_outdated(it)) {
             let what = "what was decided with the key before has to be signed again first";
             return Err(Misfit::new("outdated", what));
         }
         let full = contact.pending.len() >= PENDING_MAX;
-        if full && !matches!(decision, Decision::Remove { .. }) {
-            return Err(Reason::Limit.into());
-        }
-        Ok(())
+        if full { Err(Reason::Limit.into()) } else { Ok(()) }
     }
 
     /// Whom a decision is shown to, if to anybody.

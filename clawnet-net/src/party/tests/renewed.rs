@@ -1,6 +1,10 @@
 //! What was decided and did not arrive before the owner's key changed.
 use super::{beneath::Three, *};
-use crate::{contact::Bond, dialogue::Standing, said::Decision};
+use crate::{
+    contact::Bond,
+    dialogue::Standing,
+    said::{Decision, Review},
+};
 
 /// `one` takes another key, and `other` takes note of it.
 fn rekeyed(one: &mut One, other: &One) {
@@ -98,6 +102,41 @@ fn an_ask_that_is_signed_again_is_confirmed_by_either_number() {
     let bonds = [(&one, &other), (&other, &one)];
     let bonds = bonds.map(|(here, there)| here.party.contact(there.id()).unwrap().bond);
     assert_eq!(bonds, [Bond::Mutual; 2]);
+}
+
+#[test]
+fn what_ends_something_signs_no_yes_again() {
+    let (mut one, other, _) = pair(10);
+    let session = block_on(one.party.propose(&one.owner, Proposal::to(other.id(), "x"))).unwrap();
+    rekeyed(&mut one, &other);
+    // Neither what nobody is told nor the end of a session shows what was agreed to before.
+    block_on(one.party.review(&one.owner, other.id(), Review::EachTurn)).unwrap();
+    assert!(one.outgoing(&other).is_empty());
+    block_on(one.party.close(&one.owner, session)).unwrap();
+    settle(&[&one, &other]);
+    assert!(other.party.session(session).is_none());
+    // Nor does the end of the contact, of which they are told.
+    let session = block_on(one.party.propose(&one.owner, Proposal::to(other.id(), "y"))).unwrap();
+    rekeyed_to(70, &mut one, &other);
+    let before = one.party.kernel().head().sequence;
+    block_on(one.party.remove(&one.owner, other.id())).unwrap();
+    let acts = block_on(one.owner.records(before + 1, 9)).unwrap();
+    assert_eq!(acts.iter().filter(|it| matches!(it.event, Event::Act(_))).count(), 1);
+    settle(&[&one, &other]);
+    assert!(other.party.session(session).is_none());
+    assert_eq!(other.party.contact(one.id()).unwrap().bond, Bond::Ended);
+    assert_eq!(block_on(one.party.renew(&one.owner)).unwrap(), 0);
+    assert!(one.party.due().is_empty());
+}
+
+#[test]
+fn whom_one_wants_to_hear_nothing_of_is_shown_nothing_more() {
+    let (mut one, other, _) = pair(10);
+    block_on(one.party.propose(&one.owner, Proposal::to(other.id(), "x"))).unwrap();
+    rekeyed(&mut one, &other);
+    block_on(one.party.block(&one.owner, other.id())).unwrap();
+    assert!(one.outgoing(&other).is_empty() && one.party.due().is_empty());
+    assert!(one.party.contact(other.id()).unwrap().pending.is_empty());
 }
 
 #[test]
