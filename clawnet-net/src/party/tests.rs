@@ -28,6 +28,7 @@ mod outbox;
 mod refused;
 mod renewed;
 mod story;
+mod ticked;
 
 /// One owner, with all they have.
 pub(super) struct One {
@@ -58,8 +59,11 @@ pub(super) fn id(seed: u8) -> OwnerId {
 impl One {
     /// The owner with this seed, whose agent may speak to the others.
     pub(super) fn new(seed: u8, clock: &ManualClock) -> Self {
+        Self::over(Arc::new(MemoryStore::new()), seed, clock)
+    }
+
+    fn over(store: Arc<dyn Store>, seed: u8, clock: &ManualClock) -> Self {
         block_on(async {
-            let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
             let kernel = kernel(seed, &store, clock).await;
             let owner = kernel.owner(key(seed)).await.unwrap();
             owner.certify(key(seed + 100).public_key()).await.unwrap();

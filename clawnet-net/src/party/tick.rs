@@ -1,4 +1,6 @@
 //! What is over by time.
+use futures_util::future::join_all;
+
 use super::{Party, PartyError};
 use crate::{id::SessionId, lanes::Token, relations::Relations, said::Said};
 
@@ -9,19 +11,17 @@ impl Party {
         let kernel = &self.desk.kernel;
         let now = kernel.now();
         let lapsing = kernel.read(|net: &Relations| net.lapsing(now))?;
-        let mut over = Vec::new();
-        let count = lapsing.len();
-        for (nth, (session, reason)) in lapsing.into_iter().enumerate() {
+        // Others are told of each, so each is to be on the disk: they wait for it together.
+        let declared = join_all(lapsing.into_iter().map(async |(session, reason)| {
             let said = Said::Ended { reason, session };
-            // One wait for the disk is enough for all.
-            let declared = if nth + 1 == count {
-                kernel.declare::<Relations>(&said, None).await
-            } else {
-                kernel.declare_buffered::<Relations>(&said)
-            };
+            let declared = kernel.declare::<Relations>(&said, None).await;
+            declared.map(|_| session)
+        }));
+        let mut over = Vec::new();
+        for declared in declared.await {
             // One may have ended with another, or by somebody's word meanwhile.
             match declared.map_err(PartyError::from) {
-                Ok(_) => over.push(session),
+                Ok(session) => over.push(session),
                 Err(PartyError::Refused(_)) => {}
                 Err(error) => return Err(error),
             }
