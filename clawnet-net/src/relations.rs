@@ -119,9 +119,9 @@ impl Relations {
             contact.sessions = contact.sessions.saturating_sub(1);
             // One that nobody else is known to have heard of is nobody else's to hear of: an answer
             // may never come, and an invitation that did arrive lapses there.
-            let ours = dialogue.wording.ours.as_ref().map(|act| act.number);
-            let waits = |number| contact.pending.iter().any(|it| it.act.number == number);
-            if dialogue.wording.theirs.is_none() && ours.is_none_or(waits) {
+            // The consent that waits may be another act by now: it was signed again.
+            let waits = contact.pending.iter().any(|it| due::steers(it, session));
+            if dialogue.wording.theirs.is_none() && (dialogue.wording.ours.is_none() || waits) {
                 dialogue.told = true;
             }
             // What was decided about it is moot, and must not keep later decisions waiting: an answer

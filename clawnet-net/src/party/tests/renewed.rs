@@ -130,6 +130,17 @@ fn what_ends_something_signs_no_yes_again() {
 }
 
 #[test]
+fn an_invitation_that_was_signed_again_and_did_not_leave_is_taken_back_in_silence() {
+    let (mut one, other, _) = pair(10);
+    let session = block_on(one.party.propose(&one.owner, Proposal::to(other.id(), "x"))).unwrap();
+    rekeyed(&mut one, &other);
+    assert_eq!(block_on(one.party.renew(&one.owner)).unwrap(), 1);
+    block_on(one.party.close(&one.owner, session)).unwrap();
+    assert!(one.outgoing(&other).is_empty(), "nobody else ever heard of it");
+    assert!(one.party.session(session).unwrap().told && one.party.due().is_empty());
+}
+
+#[test]
 fn whom_one_wants_to_hear_nothing_of_is_shown_nothing_more() {
     let (mut one, other, _) = pair(10);
     block_on(one.party.propose(&one.owner, Proposal::to(other.id(), "x"))).unwrap();
