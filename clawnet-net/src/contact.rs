@@ -186,6 +186,14 @@ impl Contact {
         self.keys.as_ref().filter(|keys| keys.owner != keys.accepted).map(|keys| keys.owner)
     }
 
+    /// They confirmed the ask: it arrived, and whatever is before it is moot. By its place, since
+    /// one that was signed again has a later number than what was decided after it.
+    pub(crate) fn ask_arrived(&mut self) {
+        let asked = std::mem::take(&mut self.asked);
+        let place = self.pending.iter().rposition(|it| asked.contains(&it.act.number));
+        self.pending.drain(..place.map_or(0, |place| place + 1));
+    }
+
     /// Whether anything may be said to them, or heard of them in a session.
     pub(crate) fn check_open(&self) -> Result<&Keys, Reason> {
         let keys = self.keys.as_ref().filter(|_| self.bond == Bond::Mutual && !self.blocked);

@@ -253,8 +253,7 @@ impl Relations {
             }
             Decision::Confirm { identity, name, .. } => {
                 contact.theirs = Some(Presenting::new(identity, name));
-                let asked = std::mem::take(&mut contact.asked).last().copied();
-                contact.pending.retain(|pending| Some(pending.act.number) > asked);
+                contact.ask_arrived();
                 self.become_mutual(from, about.at());
             }
             Decision::Present { identity, name, .. } => {

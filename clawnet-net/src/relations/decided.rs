@@ -174,7 +174,7 @@ impl Relations {
     pub(super) fn fold_decided(&mut self, decision: &Decision, about: &About<'_>) {
         let Some(act) = about.act() else { return };
         if let Some(peer) = self.renewing(decision) {
-            return self.fold_renewed(peer, (decision, act));
+            return self.fold_renewed(peer, act);
         }
         match decision {
             Decision::AcceptKey { key, peer } => {

@@ -100,14 +100,15 @@ impl Relations {
     }
 
     /// The same decision, in the same place, by another act.
-    pub(super) fn fold_renewed(&mut self, peer: OwnerId, by: (&Decision, &SignedAct)) {
-        let ((decision, act), since) = (by, self.key_since);
+    pub(super) fn fold_renewed(&mut self, peer: OwnerId, act: &SignedAct) {
+        let since = self.key_since;
         let Some(contact) = self.contacts.get_mut(&peer) else { return };
-        if let Some(first) = contact.pending.iter_mut().find(|it| it.act.number < since) {
-            first.act = act.clone();
-        }
-        if let Decision::Ask { .. } = decision {
-            // Their answer may name either.
+        let Some(first) = contact.pending.iter_mut().find(|it| it.act.number < since) else {
+            return;
+        };
+        let before = std::mem::replace(&mut first.act, act.clone()).number;
+        // Their answer may name either, if the ask still stands.
+        if contact.asked.contains(&before) {
             contact.asked.push(act.number);
         }
     }

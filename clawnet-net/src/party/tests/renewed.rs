@@ -3,7 +3,7 @@ use super::{beneath::Three, *};
 use crate::{
     contact::Bond,
     dialogue::Standing,
-    said::{Decision, Review},
+    said::{Came, Decision, Evidence, Review, Shown},
 };
 
 /// `one` takes another key, and `other` takes note of it.
@@ -148,6 +148,36 @@ fn whom_one_wants_to_hear_nothing_of_is_shown_nothing_more() {
     block_on(one.party.block(&one.owner, other.id())).unwrap();
     assert!(one.outgoing(&other).is_empty() && one.party.due().is_empty());
     assert!(one.party.contact(other.id()).unwrap().pending.is_empty());
+}
+
+#[test]
+fn a_confirmation_that_comes_while_things_are_signed_again_loses_none() {
+    let clock = ManualClock::at(Timestamp::from_millis(1_795_000_000_000));
+    let (mut one, other) = (One::new(1, &clock), One::new(2, &clock));
+    // Each asks the other, and the first says yes: nobody hears what became of theirs.
+    block_on(other.party.ask(&other.owner, one.id(), other.shown(), "")).unwrap();
+    block_on(one.party.ask(&one.owner, other.id(), one.shown(), "")).unwrap();
+    one.hear(&other.outgoing(&one).pop().unwrap(), &other);
+    other.hear(&one.outgoing(&other).pop().unwrap(), &one);
+    block_on(one.party.confirm(&one.owner, other.id(), one.shown())).unwrap();
+    let session = block_on(one.party.propose(&one.owner, Proposal::to(other.id(), "x"))).unwrap();
+    block_on(one.owner.rekey(key(51))).unwrap();
+    // Of three decisions the first is signed again when the other's yes comes.
+    let outdated = one.net().outdated().map(|it| it.decision).collect::<Vec<_>>();
+    assert_eq!(outdated.len(), 3);
+    block_on(one.owner.declare::<Relations>(Said::Decided(outdated[0].clone()))).unwrap();
+    block_on(other.party.confirm(&other.owner, one.id(), other.shown())).unwrap();
+    let yes = other.net().contact(one.id()).unwrap().pending.back().unwrap().act.clone();
+    let yes = Shown::new(yes, other.party.kernel().credential(), None);
+    let yes = Said::Came(Box::new(Came::new(other.id(), Evidence::Act(yes))));
+    block_on(one.party.kernel().declare::<Relations>(&yes, None)).unwrap();
+    let left = one.net().outdated().map(|it| it.decision).collect::<Vec<_>>();
+    assert_eq!(left, outdated[1..]);
+    assert_eq!(one.net().contact(other.id()).unwrap().pending.len(), 2);
+    rekeyed_to(71, &mut one, &other);
+    assert_eq!(block_on(one.party.renew(&one.owner)).unwrap(), 2);
+    settle(&[&one, &other]);
+    assert_eq!(standings(&one, &other, session), [Standing::Invited; 2]);
 }
 
 #[test]
