@@ -54,6 +54,10 @@ impl Relations {
         if revision <= present.terms.revision && !counts {
             return Err(Reason::Stale);
         }
+        // Whoever leaps to the last wording there may be leaves the other none to answer with.
+        if revision > present.terms.revision.saturating_add(LEAP_MAX) {
+            return Err(Reason::Limit);
+        }
         present.terms.check_reworded(terms).map_err(|_| Reason::Mismatch)
     }
 
@@ -121,3 +125,6 @@ impl Relations {
         self.adopt(session, about);
     }
 }
+
+/// How far ahead of the one known here a wording may be: those nobody agreed to are skipped.
+const LEAP_MAX: u32 = 8;

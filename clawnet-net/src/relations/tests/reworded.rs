@@ -59,6 +59,26 @@ fn a_wording_that_nobody_heard_of_holds_up_no_later_one() {
 }
 
 #[test]
+fn nobody_takes_the_other_all_wordings_there_may_be() {
+    let (one, other) = two();
+    let session = open(&one, &other, &Proposal::to(other.id(), "valves").turns(4));
+    let leap = |revision: u32| {
+        let mut terms = one.net(|net| net.session(session).unwrap().terms().clone());
+        (terms.revision, terms.turns_max) = (revision, 5);
+        let consent = declared(Decision::Consent { revision, session, terms: terms.digest() });
+        let number = one.kernel.head().sequence + u64::from(revision);
+        one.show(&other, &signed(one.id(), (number, one.seed), &consent), Some(terms))
+    };
+    assert_eq!(leap(64), Err("limit".into()));
+    assert_eq!(leap(10), Err("limit".into()));
+    assert_eq!(other.standing(session), Standing::Open);
+    // A few that nobody agreed to are skipped, and there are others to answer with.
+    leap(9).unwrap();
+    let (_, terms) = reworded(&other, session, |terms| terms.turns_max = 6);
+    assert_eq!(terms.revision, 10);
+}
+
+#[test]
 fn fewer_turns_are_agreed_to_while_a_turn_is_on_its_way() {
     let (one, other) = two();
     let session = open(&one, &other, &Proposal::to(other.id(), "valves").turns(8));
