@@ -1,4 +1,8 @@
 //! What was decided and did not arrive before the owner's key changed.
+use std::{future::poll_fn, task::Poll};
+
+use clawnet_core::{PublicKey, Signature, Signer, SignerError};
+
 use super::{beneath::Three, *};
 use crate::{
     contact::Bond,
@@ -19,6 +23,11 @@ fn rekeyed_to(secret: u8, one: &mut One, other: &One) {
     block_on(other.party.accept_key(&other.owner, one.id(), changed)).unwrap();
     one.party.again(other.id());
     settle(&[one, other]);
+}
+
+fn acts_since(one: &One, record: u64) -> usize {
+    let records = block_on(one.owner.records(record + 1, 9)).unwrap();
+    records.iter().filter(|it| matches!(it.event, Event::Act(_))).count()
 }
 
 fn standings(one: &One, other: &One, session: SessionId) -> [Standing; 2] {
@@ -116,12 +125,12 @@ fn what_ends_something_signs_no_yes_again() {
     settle(&[&one, &other]);
     assert!(other.party.session(session).is_none());
     // Nor does the end of the contact, of which they are told.
+    block_on(one.party.present(&one.owner, other.id(), one.shown())).unwrap();
     let session = block_on(one.party.propose(&one.owner, Proposal::to(other.id(), "y"))).unwrap();
     rekeyed_to(70, &mut one, &other);
     let before = one.party.kernel().head().sequence;
     block_on(one.party.remove(&one.owner, other.id())).unwrap();
-    let acts = block_on(one.owner.records(before + 1, 9)).unwrap();
-    assert_eq!(acts.iter().filter(|it| matches!(it.event, Event::Act(_))).count(), 1);
+    assert_eq!(acts_since(&one, before), 1);
     settle(&[&one, &other]);
     assert!(other.party.session(session).is_none());
     assert_eq!(other.party.contact(one.id()).unwrap().bond, Bond::Ended);
@@ -145,9 +154,44 @@ fn whom_one_wants_to_hear_nothing_of_is_shown_nothing_more() {
     let (mut one, other, _) = pair(10);
     block_on(one.party.propose(&one.owner, Proposal::to(other.id(), "x"))).unwrap();
     rekeyed(&mut one, &other);
+    let before = one.party.kernel().head().sequence;
     block_on(one.party.block(&one.owner, other.id())).unwrap();
+    // The end of the contact, and the block: nothing else is signed.
+    assert_eq!(acts_since(&one, before), 2);
     assert!(one.outgoing(&other).is_empty() && one.party.due().is_empty());
     assert!(one.party.contact(other.id()).unwrap().pending.is_empty());
+}
+
+/// A key in a device, which takes a moment.
+struct Slow(SoftwareKey);
+
+#[async_trait::async_trait]
+impl Signer for Slow {
+    fn public_key(&self) -> PublicKey {
+        self.0.public_key()
+    }
+
+    async fn sign(&self, message: &[u8]) -> Result<Signature, SignerError> {
+        let mut waited = false;
+        poll_fn(|context| {
+            context.waker().wake_by_ref();
+            if std::mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        self.0.sign(message).await
+    }
+}
+
+#[test]
+fn what_somebody_else_signs_again_meanwhile_is_signed_again() {
+    let (mut one, other, session) = pair(10);
+    block_on(one.party.pause(&one.owner, session)).unwrap();
+    block_on(one.owner.rekey(Slow(key(51)))).unwrap();
+    let (party, owner) = (&one.party, &one.owner);
+    let both = futures::future::join(party.renew(owner), party.renew(owner));
+    let (one_of_them, the_other) = block_on(both);
+    assert_eq!(one_of_them.unwrap() + the_other.unwrap(), 1);
+    assert_eq!(one.party.contact(other.id()).unwrap().pending.len(), 1);
 }
 
 #[test]

@@ -58,3 +58,21 @@ fn what_was_signed_with_a_key_that_was_replaced_is_shown_to_nobody() {
     assert_eq!(other.standing(session), Standing::Paused);
     assert_eq!(one.replayed(), one.net(Clone::clone));
 }
+
+#[test]
+fn an_ask_that_was_withdrawn_is_confirmed_by_no_number() {
+    let clock = ManualClock::at(Timestamp::from_millis(1_795_000_000_000));
+    let (mut one, other) = (One::new(1, &clock), One::new(2, &clock));
+    let ask = |one: &One| {
+        let (identity, peer) = (one.identity, other.id());
+        one.decide(Decision::Ask { identity, name: "One".into(), note: String::new(), peer })
+    };
+    ask(&one).unwrap();
+    one.decide(Decision::Remove { peer: other.id() }).unwrap();
+    let stands = ask(&one).unwrap().number;
+    block_on(one.owner.rekey(SoftwareKey::from_secret(&[77; 32]))).unwrap();
+    // The first of the three is signed again.
+    let again = ask(&one).unwrap().number;
+    assert_eq!((waiting(&one, &other)[0], waiting(&one, &other).len()), (again, 3));
+    assert_eq!(one.net(|net| net.contact(other.id()).unwrap().asked.clone()), [stands]);
+}
