@@ -15,7 +15,8 @@ use super::{
 /// opened, which costs more than anything else a frame brings about.
 ///
 /// **Promises** bounded memory: who has not been heard for long is forgotten, and counts as a
-/// stranger until they are heard again.
+/// stranger until they are heard again; and that nobody is forgotten who is heard again before
+/// 65 536 others were.
 #[derive(Debug)]
 pub(super) struct Strangers {
     openings: Buckets,
@@ -32,6 +33,12 @@ impl Strangers {
     pub(super) fn knows(&self, lane: Lane) -> Result<(), Stranger> {
         let known = self.young.contains(&lane) || self.old.contains(&lane);
         if known { Ok(()) } else { Err(Stranger) }
+    }
+
+    /// Whether the peer of `lane` was met so lately that nothing is to be kept of it again. Who was
+    /// met before that is forgotten next, unless they are [met](Self::meet) again.
+    pub(super) fn met_lately(&self, lane: Lane) -> bool {
+        self.young.contains(&lane)
     }
 
     /// The peer of `lane` is a contact of its owner, and was heard.
@@ -54,7 +61,7 @@ impl Strangers {
 pub(super) struct Stranger;
 
 /// How many acquaintances are kept at least, and half as many as are kept at most.
-const KEPT_MAX: usize = 65_536;
+pub(super) const KEPT_MAX: usize = 65_536;
 
 #[cfg(test)]
 mod tests {

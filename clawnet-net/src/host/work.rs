@@ -194,8 +194,8 @@ impl Host {
 
     /// Keeps in mind that the owner knows who was heard, if they do.
     fn meet(&self, guest: &Guest, lane: Lane) {
-        let known = self.desk().strangers.knows(lane);
-        if known.is_ok() {
+        let lately = self.desk().strangers.met_lately(lane);
+        if lately {
             return;
         }
         let wanted = |contact: &Contact| {

@@ -1,4 +1,4 @@
-use super::*;
+use super::{strangers::KEPT_MAX, *};
 
 /// A frame for `to` that costs its kernel a look.
 fn frame(from: OwnerId, to: OwnerId, nth: usize) -> Vec<u8> {
@@ -195,8 +195,8 @@ fn strangers_open_only_so_many_kernels() {
     assert_eq!(host.counts().judged, spent.judged + 1, "who is awaited is no stranger");
 }
 
-#[test]
-fn who_was_heard_before_is_no_stranger() {
+/// Two hosts with one owner each, who are contacts. The other's takes nothing from strangers.
+fn acquainted() -> ([Site; 2], [One; 2], ManualClock) {
     let (network, clock) = (SimulatedNetwork::new(1, Faults::none()), start());
     let limits = HostLimits { strangers: Rate::per_second(0), ..HostLimits::default() };
     let here = Site::new(&[1], &network, &clock);
@@ -206,13 +206,40 @@ fn who_was_heard_before_is_no_stranger() {
     settle(&[&here, &there]);
     other.confirm(&there.host, one.id());
     settle(&[&here, &there]);
-    clock.advance(limits.idle);
+    ([here, there], [one, other], clock)
+}
+
+#[test]
+fn who_was_heard_before_is_no_stranger() {
+    let ([here, there], [one, other], clock) = acquainted();
+    clock.advance(there.limits.idle);
     assert_eq!(block_on(there.host.put_away_idle()), 1);
     assert_eq!(there.host.trying(other.id(), one.id()), None);
     let session = one.propose(&here.host, other.id(), 4);
     settle(&[&here, &there]);
     assert!(other.standing(&there.host, session).is_some());
     assert_eq!(there.host.counts().turned_away, 0);
+}
+
+#[test]
+fn who_is_heard_now_and_then_is_not_forgotten_for_others() {
+    let ([here, there], [one, other], clock) = acquainted();
+    let mut heard = 0_u64;
+    for _ in 0..3 {
+        clock.advance(there.limits.idle);
+        assert_eq!(block_on(there.host.put_away_idle()), 1);
+        // As many others are heard as make the host forget whom it does not hear meanwhile.
+        for _ in 0..KEPT_MAX {
+            heard += 1;
+            let mut key = [9; 32];
+            key[..8].copy_from_slice(&heard.to_le_bytes());
+            there.host.desk().strangers.meet((other.id(), OwnerId::of_key(&key)));
+        }
+        let session = one.propose(&here.host, other.id(), 4);
+        settle(&[&here, &there]);
+        assert_eq!(there.host.counts().turned_away, 0, "{heard} others were heard");
+        assert!(other.standing(&there.host, session).is_some());
+    }
 }
 
 #[test]
