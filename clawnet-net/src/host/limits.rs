@@ -43,7 +43,11 @@ pub struct HostLimits {
     /// What it did not take is sent when its time comes again.
     pub sent_within: Duration,
     /// How many kernels may be opened for frames of owners whom those they are for have not heard
-    /// of, all together. What is over it is told `busy`.
+    /// of, all together. One of them has a quarter of it, but one a second at least; and so have
+    /// all together over links that have not proven whose they are. What is over it is told `busy`.
+    ///
+    /// A host that starts has heard nobody: after a restart contacts are strangers, too, until they
+    /// are heard.
     pub strangers: Rate,
     /// How often an open kernel looks for what is over by time: every minute.
     pub tick_every: Duration,
@@ -90,5 +94,11 @@ impl Rate {
     #[must_use]
     pub const fn burst(self, burst: u32) -> Self {
         Self { burst, ..self }
+    }
+
+    /// A quarter of it, but one at least.
+    pub(super) fn quarter(self) -> Self {
+        let Self { burst, per_second } = self;
+        Self { burst: (burst / 4).max(1), per_second: (per_second / 4).max(1) }
     }
 }

@@ -1,7 +1,7 @@
 //! Who is nobody's acquaintance, and how many kernels are opened for such.
 use std::collections::HashSet;
 
-use clawnet_core::Timestamp;
+use clawnet_core::{OwnerId, Timestamp};
 
 use super::{
     agenda::Lane,
@@ -19,14 +19,18 @@ use super::{
 /// 65 536 others were.
 #[derive(Debug)]
 pub(super) struct Strangers {
+    /// What all may have opened together.
     openings: Buckets,
+    /// What each of them may, so that one leaves some to others.
+    each: Buckets,
     young: HashSet<Lane>,
     old: HashSet<Lane>,
 }
 
 impl Strangers {
     pub(super) fn new(rate: Rate) -> Self {
-        Self { openings: Buckets::new(rate), young: HashSet::new(), old: HashSet::new() }
+        let (openings, each) = (Buckets::new(rate), Buckets::new(rate.quarter()));
+        Self { openings, each, young: HashSet::new(), old: HashSet::new() }
     }
 
     /// Whether the peer of `lane` is known to its owner.
@@ -49,9 +53,12 @@ impl Strangers {
         self.young.insert(lane);
     }
 
-    /// Counts a kernel to be opened for somebody nobody there knows.
-    pub(super) fn open(&mut self, now: Timestamp) -> Result<(), Spent> {
+    /// Counts a kernel to be opened for `sender`, whom nobody there knows. Whoever has not proven
+    /// who they are is one sender together.
+    pub(super) fn open(&mut self, sender: Option<OwnerId>, now: Timestamp) -> Result<(), Spent> {
+        let own = self.each.ready(sender, now)?;
         self.openings.ready(None, now)?.take();
+        own.take();
         Ok(())
     }
 }
@@ -65,8 +72,6 @@ pub(super) const KEPT_MAX: usize = 65_536;
 
 #[cfg(test)]
 mod tests {
-    use clawnet_core::OwnerId;
-
     use super::*;
 
     #[test]

@@ -183,7 +183,7 @@ impl Host {
             desk.strangers.knows(*lane).is_ok() || desk.agenda.trying(*lane).is_some()
         });
         if known.is_none()
-            && let Err(spent) = desk.strangers.open(now)
+            && let Err(spent) = desk.strangers.open(sender, now)
         {
             desk.counts.turned_away += 1;
             desk.intake.turn_away((owner, sender), 1);

@@ -158,34 +158,43 @@ fn street(friend: OwnerId, limits: HostLimits) -> (Host, ManualClock) {
     (host, clock)
 }
 
+/// How many of those whom somebody names are told to be busy, when nobody's kernel is open.
+fn busy(host: &Host, (from, over): (u16, &Proven)) -> usize {
+    block_on(host.put_away_idle());
+    drop(host.leaving());
+    assert_eq!(host.counts().open_now, 0);
+    let before = host.counts();
+    for to in 2..=60 {
+        host.deliver(Arrived::new(frame(id(from), id(to), 0), over.clone()));
+    }
+    while host.desk().intake.waiting() > 0 {
+        block_on(host.step());
+    }
+    let told = host.leaving().into_iter().filter(|(_, frame)| frame == BUSY).count();
+    let turned_away = host.counts().turned_away - before.turned_away;
+    // The first owner's may be, to ask their friend again.
+    assert!(host.counts().opened - before.opened <= 60 - turned_away, "turned away and opened");
+    assert!(over.speaks_for(id(from)).is_err() || told as u64 == turned_away);
+    usize::try_from(turned_away).unwrap()
+}
+
 #[test]
 fn strangers_open_only_so_many_kernels() {
     let mut limits = HostLimits { idle: Duration::ZERO, ..HostLimits::default() };
-    limits.strangers = Rate::per_second(5).burst(10);
+    limits.strangers = Rate::per_second(20).burst(40);
     let friend = id(99);
     let (host, clock) = street(friend, limits);
-    // How many of those whom a stranger names are told to be busy, when nobody's kernel is open.
-    let busy = |from: u16| {
-        block_on(host.put_away_idle());
-        drop(host.leaving());
-        assert_eq!(host.counts().open_now, 0);
-        let opened = host.counts().opened;
-        for to in 2..=60 {
-            host.deliver(Arrived::new(frame(id(from), id(to), 0), link(from)));
-        }
-        while host.desk().intake.waiting() > 0 {
-            block_on(host.step());
-        }
-        let told = host.leaving().into_iter().filter(|(_, frame)| frame == BUSY).count();
-        assert!(host.counts().opened - opened <= 60 - told as u64, "{told} were told and opened");
-        told
-    };
-    assert_eq!(busy(98), 49);
-    assert_eq!(busy(97), 59);
+    let told = |from: u16| busy(&host, (from, &link(from)));
+    assert_eq!(told(98), 49);
+    assert_eq!(told(98), 59);
+    // Of what all may, one has a quarter: another has theirs, until all have had what all may.
+    assert_eq!((told(97), told(96), told(95)), (49, 49, 49));
+    assert_eq!(told(94), 59);
     clock.advance(Duration::from_secs(1));
-    assert_eq!(busy(98), 54);
+    assert_eq!((told(98), told(97), told(94)), (54, 54, 49));
+    assert_eq!(told(96), 59);
     clock.advance(Duration::from_mins(1));
-    assert_eq!(busy(98), 49, "filled above its rim");
+    assert_eq!(told(98), 49, "filled above its rim");
     block_on(host.put_away_idle());
     let spent = host.counts();
     host.deliver(Arrived::new(frame(id(98), id(60), 0), link(98)));
@@ -193,6 +202,21 @@ fn strangers_open_only_so_many_kernels() {
     block_on(host.work());
     assert_eq!(host.counts().turned_away, spent.turned_away + 1);
     assert_eq!(host.counts().judged, spent.judged + 1, "who is awaited is no stranger");
+}
+
+#[test]
+fn a_stranger_keeps_no_other_stranger_from_being_heard() {
+    let mut limits = HostLimits { idle: Duration::ZERO, ..HostLimits::default() };
+    limits.strangers = Rate::per_second(4);
+    let (host, _) = street(id(99), limits);
+    let nobody = Proven::on_the_word_of_a_transport([]);
+    // In whose name it may be, who has not proven whose they are is one.
+    assert_eq!(busy(&host, (90, &nobody)), 58);
+    assert_eq!(busy(&host, (91, &nobody)), 59);
+    assert_eq!(busy(&host, (92, &link(92))), 58);
+    // Who is turned away over and over takes nothing from those who are left.
+    assert_eq!(busy(&host, (92, &link(92))), 59);
+    assert_eq!(busy(&host, (93, &link(93))), 58);
 }
 
 /// Two hosts with one owner each, who are contacts. The other's takes nothing from strangers.
@@ -225,7 +249,7 @@ fn who_was_heard_before_is_no_stranger() {
 fn who_is_heard_now_and_then_is_not_forgotten_for_others() {
     let ([here, there], [one, other], clock) = acquainted();
     let mut heard = 0_u64;
-    for _ in 0..3 {
+    for _ in 0..2 {
         clock.advance(there.limits.idle);
         assert_eq!(block_on(there.host.put_away_idle()), 1);
         // As many others are heard as make the host forget whom it does not hear meanwhile.
