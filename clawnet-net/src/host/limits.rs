@@ -17,8 +17,8 @@ pub struct HostLimits {
     /// How long the frames of an owner whose kernel failed are turned away before it is opened
     /// again: a minute.
     pub failed_for: Duration,
-    /// How many frames of one owner may wait to be sent to one peer: 64. The rest is sent when its
-    /// time comes again.
+    /// How many frames may wait to be sent to one peer, from all owners here together: 64. The rest
+    /// is sent when its time comes again.
     pub frames_leaving_max: usize,
     /// How many frames may wait for all kernels together, before nothing more is received: 16 384.
     pub frames_waiting_all_max: usize,
