@@ -17,6 +17,11 @@ impl Kernel {
     ///
     /// **Promises** that what the fact rests on was verified, and that `P` let it follow just where
     /// it stands. Returns the record's sequence.
+    ///
+    /// That the fact reads back from what it writes is [promised](Projection::Fact) by who wrote
+    /// its type, and looked at here only where debug assertions are on. In a release build one that
+    /// does not is recorded all the same, and **the ledger does not open again**: declare every
+    /// shape your facts have in a test.
     pub async fn declare<P: Projection>(
         &self,
         fact: &P::Fact,
@@ -26,7 +31,8 @@ impl Kernel {
     }
 
     /// The same without waiting: durable with the next durable record, and within 100 ms. For what
-    /// is said again if it is lost, such as an acknowledgement.
+    /// is said again if it is lost, such as an acknowledgement. [`settled`](Self::settled) does not
+    /// wait for it. What [`declare`](Self::declare) says of facts that do not read back is so here.
     pub fn declare_buffered<P: Projection>(&self, fact: &P::Fact) -> Result<u64, DeclareError> {
         let at_rest = Fact::of::<P>(fact)?;
         let vetted = self.ledger.vet_as::<P>((fact, &at_rest), Actor::Kernel)?;
@@ -35,7 +41,9 @@ impl Kernel {
         Ok(appended.sequence)
     }
 
-    /// Waits until everything that was recorded so far to be durable is on disk.
+    /// Waits until everything that was recorded so far to be durable is on disk. What was recorded
+    /// [buffered](Self::declare_buffered) is not waited for: a power cut may take it back for 100
+    /// ms, though `read` shows it.
     ///
     /// What [`read`](Self::read) shows may still be on its way there. Whoever tells others of it on
     /// the strength of a look waits for this first, so that a power cut takes nothing back that
