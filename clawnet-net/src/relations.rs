@@ -26,6 +26,7 @@ mod consent;
 mod decided;
 mod draft;
 mod due;
+mod packed;
 mod renewed;
 mod spoken;
 
@@ -39,6 +40,7 @@ pub(crate) use renewed::Outdated;
 pub struct Relations {
     /// How many asked lately.
     asks: Lately,
+    #[serde(deserialize_with = "packed::read")]
     contacts: BTreeMap<OwnerId, Contact>,
     dialogues: BTreeMap<SessionId, Dialogue>,
     /// Peers for whom something is to be sent, and the sessions it is about.
