@@ -5,7 +5,7 @@
 
 use std::{path::Path, process::ExitCode};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use futures::executor::block_on;
 
 mod cast;
@@ -81,6 +81,8 @@ fn play(words: &[&str]) -> Option<Result<()>> {
 
 fn tell_anew(folder: &Path, apart: bool) -> Result<()> {
     ensure!(!folder.exists(), "`{}` is there already", folder.display());
+    let made = std::fs::create_dir_all(folder);
+    made.with_context(|| format!("`{}` cannot be made", folder.display()))?;
     tell(folder, apart)
 }
 
