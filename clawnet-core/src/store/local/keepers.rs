@@ -2,11 +2,13 @@
 //! come together share the flushes of the file system's journal.
 use std::{
     collections::VecDeque,
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
 };
 
-use super::{body, disk::Disk, io_failed, queue::Queue};
+use super::{body, disk::Disk, queue::Queue};
 use crate::{
     digest::Digest,
     id::OwnerId,
@@ -64,12 +66,12 @@ impl Keepers {
         content: &[u8],
     ) -> Result<(Digest, Commit), StoreError> {
         let Shared { disk, queue, work, .. } = &*self.shared;
-        if content.len() > COPIED_SIZE_BYTES_MAX {
+        // Nor is a system that starts no more threads a reason to fail.
+        if content.len() > COPIED_SIZE_BYTES_MAX || self.see_to_a_thread().is_err() {
             let digest = body::keep(&**disk, queue, log, content)?;
             return Ok((digest, Commit::ready(Ok(()))));
         }
         queue.writable()?;
-        self.see_to_a_thread()?;
         let (decider, commit) = Commit::pending();
         let job = Job { log, body: content.to_vec(), decider };
         self.shared.state().waiting.push_back(job);
@@ -78,7 +80,7 @@ impl Keepers {
     }
 
     /// Starts another thread if all are at work, up to so many.
-    fn see_to_a_thread(&self) -> Result<(), StoreError> {
+    fn see_to_a_thread(&self) -> io::Result<()> {
         let spare = {
             let state = self.shared.state();
             state.idle > state.waiting.len()
@@ -93,7 +95,7 @@ impl Keepers {
             Ok(thread) => threads.push(thread),
             // Those there are do.
             Err(_) if !threads.is_empty() => {}
-            Err(source) => return Err(io_failed("starting a thread that keeps bodies", source)),
+            Err(source) => return Err(source),
         }
         Ok(())
     }
@@ -114,7 +116,12 @@ impl Shared {
     /// Keeps what comes, until there is nothing more and will not be.
     fn run(&self) {
         while let Some(Job { log, body, decider }) = self.next() {
-            decider.decide(body::keep(&*self.disk, &self.queue, log, &body).map(drop));
+            let keep = || body::keep(&*self.disk, &self.queue, log, &body).map(drop);
+            let kept = catch_unwind(AssertUnwindSafe(keep)).unwrap_or_else(|_| {
+                self.queue.poison();
+                Err(StoreError::Poisoned)
+            });
+            decider.decide(kept);
         }
     }
 
